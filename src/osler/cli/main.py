@@ -1,0 +1,90 @@
+"""The ``osler`` command: verbs are found by name and imported only when asked for."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+VERBS: dict[str, str] = {
+    "eval": "Evaluate a model on a benchmark; writes a run folder with a report.",
+    "build": "Build a benchmark's data from your own images and questions.",
+    "report": "Write the report of a run again, or compare several runs.",
+    "degrade": "Degrade images the way scanners, optics and patients do; calibrate levels.",
+    "images": "Inspect, convert, compare and de-identify medical images.",
+    "doctor": "Say what is installed, what was found, what is missing and how to get it.",
+}
+"""Verb -> one-line help. The module ``osler.cli.<verb>`` holds a Typer application ``app``."""
+
+
+class LazyVerbs(TyperGroup):
+    """A group that imports the module of a verb only when the verb is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        if ctx.resilient_parsing or _only_listing():
+            return click.Command(cmd_name, help=VERBS[cmd_name])
+        module = import_module(f"osler.cli.{cmd_name.replace('-', '_')}")
+        command: Any = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command  # type: ignore[no-any-return]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in VERBS:
+            from osler.core import UnknownNameError
+
+            raise UnknownNameError("command", name, VERBS, "osler --help")
+        return name, self.get_command(ctx, name), args[1:]
+
+
+def _only_listing() -> bool:
+    return len(sys.argv) <= 1 or sys.argv[1] in {"--help", "-h"}
+
+
+app = typer.Typer(
+    cls=LazyVerbs,
+    no_args_is_help=True,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Osler: evaluate a medical multimodal model, curate the data that would mend it, "
+    "improve it. For research use only.",
+)
+
+
+@app.callback()
+def _main(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    if version:
+        from osler import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+def run() -> None:
+    """Entry point: one clear sentence for every error a user can cause, no traceback."""
+    from osler.core import OslerError
+
+    try:
+        app(standalone_mode=True)
+    except OslerError as error:
+        sys.stderr.write(f"osler: {error}\n")
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    run()

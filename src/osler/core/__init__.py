@@ -1,0 +1,64 @@
+"""Records and protocols that travel between rooms: standard library and NumPy only."""
+
+from .answer import Answer, AnswerStatus
+from .benchmark import Benchmark
+from .errors import (
+    BadFileError,
+    BudgetError,
+    CoverageError,
+    FatalModelError,
+    InputError,
+    MissingError,
+    ModelError,
+    OslerError,
+    TransientError,
+    UnknownNameError,
+)
+from .files import atomic, write_bytes, write_json, write_text
+from .identity import canonical_json, content_hash, plain, sha256_hex
+from .item import Case, Gold, ImageRef, Item, Part
+from .model import Capabilities, Failure, Model, Prompt, ReadBlob, Reply, Request, Sampling
+from .score import Estimate, Score, ScoreStatus
+from .seeds import derive_rng, derive_seed
+
+__all__ = [
+    "Answer",
+    "AnswerStatus",
+    "BadFileError",
+    "Benchmark",
+    "BudgetError",
+    "Capabilities",
+    "Case",
+    "CoverageError",
+    "Estimate",
+    "Failure",
+    "FatalModelError",
+    "Gold",
+    "ImageRef",
+    "InputError",
+    "Item",
+    "MissingError",
+    "Model",
+    "ModelError",
+    "OslerError",
+    "Part",
+    "Prompt",
+    "ReadBlob",
+    "Reply",
+    "Request",
+    "Sampling",
+    "Score",
+    "ScoreStatus",
+    "TransientError",
+    "UnknownNameError",
+    "atomic",
+    "canonical_json",
+    "content_hash",
+    "derive_rng",
+    "derive_seed",
+    "plain",
+    "sha256_hex",
+    "write_bytes",
+    "write_json",
+    "write_text",
+]

@@ -1,0 +1,47 @@
+"""What a benchmark must offer. Everything here is pure: no network, clock or global state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from .answer import Answer
+from .item import Case, Item
+from .model import Prompt, ReadBlob, Reply
+from .score import Score
+
+
+@runtime_checkable
+class Benchmark(Protocol):
+    """A set of cases with the way to ask and the way to score.
+
+    ``version`` changes whenever a prompt, a parser or a score changes; it is part of the cache
+    key and of every record.
+    """
+
+    name: str
+    version: str
+
+    def cases(self) -> Iterable[Case]:
+        """All cases; ids are unique and stable, the order does not matter for any score."""
+        ...
+
+    def read_blob(self) -> ReadBlob:
+        """How to read the bytes of the images that the items refer to."""
+        ...
+
+    def prompt(self, item: Item) -> Prompt:
+        """The prompt for an item; it sees no gold."""
+        ...
+
+    def parse(self, item: Item, reply: Reply, trial: int) -> Answer:
+        """A reply as an answer; a reply with an error becomes status ``model_error``."""
+        ...
+
+    def score(self, case: Case, answers: Sequence[Answer]) -> Score:
+        """The score of one case over its trials."""
+        ...
+
+    def baselines(self, cases: Sequence[Case], trials: int) -> Mapping[str, list[Answer]]:
+        """Answers of degenerate players on the same cases, by the player's name."""
+        ...
