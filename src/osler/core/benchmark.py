@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from .answer import Answer
 from .item import Case, Item
@@ -44,4 +44,18 @@ class Benchmark(Protocol):
 
     def baselines(self, cases: Sequence[Case], trials: int) -> Mapping[str, list[Answer]]:
         """Answers of degenerate players on the same cases, by the player's name."""
+        ...
+
+    def summarise(
+        self,
+        cases: Sequence[Case],
+        answers: Sequence[Answer],
+        baselines: Mapping[str, Sequence[Answer]],
+        seed: int,
+    ) -> Mapping[str, Any]:
+        """All tables of the run as JSON-able data; the report is drawn from nothing else.
+
+        Holds at least ``n_items``, ``n_scored``, ``coverage``, ``headline`` (compat and robust
+        estimates) and ``baselines``; the rest is the benchmark's own (see its README).
+        """
         ...
