@@ -1,7 +1,7 @@
 """Records and protocols that travel between rooms: standard library and NumPy only."""
 
 from .answer import Answer, AnswerStatus
-from .benchmark import Benchmark
+from .benchmark import Benchmark, JudgedBenchmark
 from .errors import (
     BadFileError,
     BudgetError,
@@ -17,7 +17,17 @@ from .errors import (
 from .files import atomic, write_bytes, write_json, write_text
 from .identity import canonical_json, content_hash, plain, sha256_hex
 from .item import Case, Gold, ImageRef, Item, Part
-from .model import Capabilities, Failure, Model, Prompt, ReadBlob, Reply, Request, Sampling
+from .model import (
+    Capabilities,
+    Failure,
+    Model,
+    Prompt,
+    ReadBlob,
+    Reply,
+    Request,
+    Sampling,
+    request_hash,
+)
 from .score import Estimate, Score, ScoreStatus
 from .seeds import derive_rng, derive_seed
 
@@ -37,6 +47,7 @@ __all__ = [
     "ImageRef",
     "InputError",
     "Item",
+    "JudgedBenchmark",
     "MissingError",
     "Model",
     "ModelError",
@@ -57,6 +68,7 @@ __all__ = [
     "derive_rng",
     "derive_seed",
     "plain",
+    "request_hash",
     "sha256_hex",
     "write_bytes",
     "write_json",

@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from .answer import Answer
 from .item import Case, Item
-from .model import Prompt, ReadBlob, Reply
+from .model import Prompt, ReadBlob, Reply, Sampling
 from .score import Score
 
 
@@ -57,5 +57,27 @@ class Benchmark(Protocol):
 
         Holds at least ``n_items``, ``n_scored``, ``coverage``, ``headline`` (compat and robust
         estimates) and ``baselines``; the rest is the benchmark's own (see its README).
+        """
+        ...
+
+
+@runtime_checkable
+class JudgedBenchmark(Benchmark, Protocol):
+    """A benchmark whose scores need a judge: a model in the role ``judge``.
+
+    The engine asks the judge once the answers are there and hands its replies back; scoring stays
+    pure. A benchmark of this kind cannot run without a judge.
+    """
+
+    judge_sampling: Sampling
+
+    def judge_prompts(self, case: Case, answers: Sequence[Answer]) -> Sequence[Prompt]:
+        """What the judge is asked about one case; candidate text enters only as quoted data."""
+        ...
+
+    def with_judgements(self, judgements: Mapping[str, Sequence[Reply]]) -> Benchmark:
+        """The same benchmark with the judge's replies by item id, in the order of the prompts.
+
+        A reply with an error makes the score of its case ``judge_error``.
         """
         ...

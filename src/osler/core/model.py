@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
+from .identity import canonical_json, sha256_hex
 from .item import ImageRef, Part
 
 
@@ -43,6 +44,8 @@ class Sampling:
 class Request:
     """One call. ``question`` and ``options`` repeat, as data, what the prompt says in words, so
     that models which choose rather than write (probes, option log-probabilities) can answer.
+    ``item_id`` says which item is asked: a replay of stored answers looks it up; it is no part of
+    :func:`request_hash`, and a backend that thinks must not use it.
     """
 
     prompt: Prompt
@@ -50,6 +53,25 @@ class Request:
     repeat: int = 0
     question: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    item_id: str = ""
+
+
+def request_hash(request: Request) -> str:
+    """SHA-256 of what is asked: the texts in order, the images by hash, the question, the options.
+
+    Sampling, repeat and item id do not enter: equal content, equal hash.
+    """
+    parts = [
+        part if isinstance(part, str) else {"image": part.sha256, "type": part.media_type}
+        for part in request.prompt.parts
+    ]
+    body = {
+        "system": request.prompt.system,
+        "parts": parts,
+        "question": request.question,
+        "options": list(request.options.items()),
+    }
+    return sha256_hex(canonical_json(body).encode())
 
 
 @dataclass(frozen=True, slots=True)
