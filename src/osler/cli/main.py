@@ -6,7 +6,6 @@ import sys
 from importlib import import_module
 from typing import Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -24,28 +23,33 @@ VERBS: dict[str, str] = {
 class LazyVerbs(TyperGroup):
     """A group that imports the module of a verb only when the verb is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in VERBS:
             return None
         if ctx.resilient_parsing or _only_listing():
-            return click.Command(cmd_name, help=VERBS[cmd_name])
+            return _listed(cmd_name)
         module = import_module(f"osler.cli.{cmd_name.replace('-', '_')}")
         command: Any = typer.main.get_command(module.app)
         command.name = cmd_name
-        return command  # type: ignore[no-any-return]
+        return command
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if name not in VERBS:
             from osler.core import UnknownNameError
 
             raise UnknownNameError("command", name, VERBS, "osler --help")
         return name, self.get_command(ctx, name), args[1:]
+
+
+def _listed(verb: str) -> Any:
+    """A command that only has a name and a line of help, for the list of verbs."""
+    only = typer.Typer(add_completion=False)
+    only.command(verb, help=VERBS[verb])(lambda: None)
+    return typer.main.get_command(only)
 
 
 def _only_listing() -> bool:
