@@ -92,6 +92,7 @@ def test_transparent_pixels_are_black() -> None:
     from PIL import Image
 
     pixels = np.full((4, 4, 4), 200, np.uint8)
+    pixels[..., 3] = 255
     pixels[:2, :, 3] = 0
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
