@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 Category = Literal["artifacts", "motion", "intensity", "noise", "resolution"]
 Value = float | int | str | bool | Sequence[float]
 Apply = Callable[..., "NDArray[Any]"]
+MovePoints = Callable[..., "NDArray[Any]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +60,44 @@ class Draw:
     """Named random values: drawn once from a seed, or read back from a record.
 
     ``values`` holds every value drawn so far. A generator asked for by :meth:`rng` depends only
-    on the seed and its name, never on what was drawn before it.
+    on the seed and its name, never on what was drawn before it. ``plane`` numbers the slices or
+    frames of one image: they share every drawn value, and each has its own fields.
     """
 
-    def __init__(self, seed: int, recorded: Mapping[str, Value] | None = None) -> None:
+    def __init__(
+        self, seed: int, recorded: Mapping[str, Value] | None = None, plane: int = 0
+    ) -> None:
         self.seed = seed
+        self.plane = plane
         self.values: dict[str, Value] = dict(recorded or {})
         self._replay = recorded is not None
 
     def rng(self, name: str) -> np.random.Generator:
-        """A generator of its own for a whole field of random numbers (noise, a mask)."""
+        """A generator of its own for a whole field of random numbers (noise) of this plane."""
+        if self.plane:
+            return self._generator(name, self.plane)
+        return self._generator(name)
+
+    def shared_rng(self, name: str) -> np.random.Generator:
+        """As :meth:`rng`, the same for all planes of an image (a mask, a bias field)."""
+        return self._generator(name)
+
+    def at_plane(self, plane: int) -> Draw:
+        """The same draw for another slice or frame: values shared, fields its own."""
+        other = Draw(self.seed, None, plane)
+        other.values, other._replay = self.values, self._replay
+        return other
+
+    def _generator(self, *keys: object) -> np.random.Generator:
         from numpy.random import SFC64, Generator
 
-        return Generator(SFC64(derive_seed(self.seed, name)))
+        return Generator(SFC64(derive_seed(self.seed, *keys)))
 
     def _take(self, name: str, make: Callable[[np.random.Generator], Value]) -> Any:
         if name not in self.values:
             if self._replay:
                 raise InputError(f"the record lacks the drawn value {name!r}; it is incomplete")
-            self.values[name] = make(self.rng(name))
+            self.values[name] = make(self._generator(name))
         return self.values[name]
 
     def uniform(self, name: str, low: float, high: float) -> float:
@@ -107,8 +127,8 @@ class Degradation:
 
     ``levels[1..3]`` give the parameters of a level, ``by_modality`` replaces some of them.
     ``modalities`` are those for which it makes physical sense; others need ``force``.
-    ``colour`` is False where a grey plane is required (CT, MRI physics on one quantity).
-    ``geometric`` marks those that move anatomy (rotation), reported apart from image quality.
+    ``geometric`` marks those that move anatomy (rotation), reported apart from image quality;
+    ``points(points, draw, shape, **params)`` says where (x, y) positions of the input go.
     """
 
     key: str
@@ -122,6 +142,7 @@ class Degradation:
     geometric: bool = False
     aliases: tuple[str, ...] = ()
     version: int = 1
+    points: MovePoints | None = None
 
     def params(self, level: int, modality: str | None = None) -> dict[str, Value]:
         """Parameters of ``level`` for ``modality``; level 0 has none.
@@ -144,6 +165,7 @@ class Degradation:
 
 _REGISTRY: dict[str, Degradation] = {}
 _ALIASES: dict[str, str] = {}
+_LOADED: list[bool] = []
 
 
 def degradation(
@@ -157,6 +179,7 @@ def degradation(
     geometric: bool = False,
     aliases: Sequence[str] = (),
     version: int = 1,
+    points: MovePoints | None = None,
 ) -> Callable[[Apply], Apply]:
     """Register a function as the degradation ``key``; its docstring's first line is the summary."""
 
@@ -175,6 +198,7 @@ def degradation(
             geometric=geometric,
             aliases=tuple(aliases),
             version=version,
+            points=points,
         )
         for alias in aliases:
             _ALIASES[alias] = key
@@ -185,15 +209,18 @@ def degradation(
 
 def _load() -> None:
     """Import every module of the room (and of installed plug-ins), so that all register."""
-    if _REGISTRY:
+    if _LOADED:
         return
     from importlib import import_module
     from importlib.metadata import entry_points
+    from importlib.util import find_spec
 
     for name in ROOMS:
-        import_module(f"osler.degrade.{name}")
+        if find_spec(f"osler.degrade.{name}") is not None:
+            import_module(f"osler.degrade.{name}")
     for entry in entry_points(group="osler.degradations"):
         entry.load()
+    _LOADED.append(True)
 
 
 ROOMS = (
@@ -230,8 +257,10 @@ def degradation_named(key: str) -> Degradation:
     UnknownNameError
         With near names, if there is none.
     """
-    _load()
     found = _REGISTRY.get(_ALIASES.get(key, key))
+    if found is None:
+        _load()
+        found = _REGISTRY.get(_ALIASES.get(key, key))
     if found is None:
         raise UnknownNameError("degradation", key, _REGISTRY, "osler degrade list")
     return found

@@ -1,0 +1,79 @@
+"""Point spread functions of optics and movement: line, disc, Gaussian; all sum to 1."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+
+@lru_cache(maxsize=256)
+def line_psf(length: float, angle: float) -> NDArray[np.float32]:
+    """Uniform movement over ``length`` pixels at ``angle`` degrees from the x axis, upwards.
+
+    Anti-aliased: each pixel's weight is its overlap with a line one pixel wide, so the length and
+    the angle may be any number. At angle 0 and odd length L it is exactly ``L`` equal weights.
+    """
+    a = np.deg2rad(angle)
+    dx, dy = np.cos(a), -np.sin(a)
+    reach_x = int(np.ceil((abs(dx) * length + abs(dy) - 1) / 2 - 1e-6))
+    reach_y = int(np.ceil((abs(dy) * length + abs(dx) - 1) / 2 - 1e-6))
+    x = np.arange(-reach_x, reach_x + 1)[None, :]
+    y = np.arange(-reach_y, reach_y + 1)[:, None]
+    along, across = np.abs(x * dx + y * dy), np.abs(y * dx - x * dy)
+    weight = np.clip((length + 1) / 2 - along, 0, 1) * np.clip(1 - across, 0, 1)
+    kernel = (weight / weight.sum()).astype(np.float32)
+    kernel.setflags(write=False)
+    return kernel
+
+
+@lru_cache(maxsize=64)
+def disc_psf(radius: float) -> NDArray[np.float32]:
+    """Geometric defocus: a uniform disc of ``radius`` pixels, edge pixels by covered area."""
+    half = max(int(np.ceil(radius - 0.5)), 0)
+    fine = 16
+    steps = (np.arange((2 * half + 1) * fine) + 0.5) / fine - half - 0.5
+    inside = steps[:, None] ** 2 + steps[None, :] ** 2 <= max(radius, 0.5) ** 2
+    size = 2 * half + 1
+    kernel = inside.reshape(size, fine, size, fine).mean(axis=(1, 3))
+    kernel = (kernel / kernel.sum()).astype(np.float32)
+    kernel.setflags(write=False)
+    return kernel
+
+
+def gaussian_blur(x: NDArray[Any], sigma: float) -> NDArray[Any]:
+    """Gaussian blur of standard deviation ``sigma`` pixels; type and shape kept, edges mirrored.
+
+    Above 2.5 px the work is done on a binomial pyramid (5-tap [1 4 6 4 1]/16 down and up, each
+    step of variance 1 on its own grid): one step for ``s^2 = 2 + 4 t^2``, two for
+    ``s^2 = 10 + 16 t^2`` and so on, t being the blur left for the coarse grid. The binomial's
+    fourth-order zero at the fold-over frequency keeps aliases below 1e-3, and the result is
+    within one grey level of the direct sum, at a quarter of its cost.
+    """
+    if sigma < 0.05:
+        return x.copy()
+    steps = 0
+    while sigma**2 > 6.0 * 4**steps and min(x.shape[:2]) >> (steps + 1) >= 16 and steps < 6:
+        steps += 1
+    left = float(np.sqrt((sigma**2 - 2 * (4**steps - 1) / 3) / 4**steps))
+    if not steps:
+        return cv2.GaussianBlur(x, (0, 0), left).reshape(x.shape)
+    height, width = x.shape[:2]
+    margin = int(4 * sigma)  # the coarse grid mirrors right only at the first row and column
+    x = cv2.copyMakeBorder(x, 0, margin, 0, margin, cv2.BORDER_REFLECT_101)
+    sizes = []
+    for _ in range(steps):
+        sizes.append((x.shape[1], x.shape[0]))
+        x = cv2.pyrDown(x)
+    x = cv2.GaussianBlur(x, (0, 0), left)
+    for size in reversed(sizes):
+        x = cv2.pyrUp(x, dstsize=size)
+    return np.ascontiguousarray(x[:height, :width])
+
+
+def convolve(x: NDArray[Any], kernel: NDArray[np.float32]) -> NDArray[Any]:
+    """Correlate a plane with a small ``kernel``, edges mirrored, type and shape kept."""
+    return cv2.filter2D(x, -1, kernel).reshape(x.shape)
