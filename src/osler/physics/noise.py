@@ -93,15 +93,23 @@ def rayleigh(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def poisson(rng: Generator, mean: NDArray[Any]) -> NDArray[np.float32]:
-    """Poisson counts of expectation ``mean`` (float32).
+    """Poisson counts of expectation ``mean`` (float32; negative means count as 0).
 
-    Above 50 counts the square root is made normal (Anscombe 1948, with the second-order term):
-    mean and variance agree to 0.1 %; below, counts are drawn exactly.
+    Means of 12 and more use the second-order Cornish-Fisher quantile ``m + z s + (z^2 - 1)/6``
+    rounded to whole counts, with s such that the variance is m; smaller means are drawn exactly.
     """
     mean = np.maximum(np.asarray(mean, np.float32), 0)
     z = normal(rng, mean.shape)
-    counts = np.rint(mean + np.sqrt(mean) * z + (z * z - 1) / 6)
-    few = mean < 50
+    # (z^2 - 1)/6 adds 1/18 of variance and rounding 1/12; both are taken off the linear term.
+    counts = np.sqrt(np.maximum(mean - np.float32(1 / 18 + 1 / 12), 0))
+    counts *= z
+    counts += mean
+    z *= z
+    z -= 1
+    z *= np.float32(1 / 6)
+    counts += z
+    np.rint(counts, out=counts)
+    few = mean < 12
     if few.any():
         counts[few] = rng.poisson(mean[few])
-    return np.maximum(counts, 0)
+    return np.maximum(counts, 0, out=counts)
