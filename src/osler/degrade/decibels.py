@@ -6,13 +6,17 @@ that g = 0 is A = 0: pixels outside the scanned sector hold no echo and stay bla
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.random import Generator
 
+from osler.physics.noise import normal
+
 from .scale import Plane
 
-_LN10_20 = np.float32(np.log(10) / 20)
+_LN10_20 = np.float32(math.log(10) / 20)
 
 
 def amplitude(unit: Plane, dynamic_range: float) -> Plane:
@@ -53,11 +57,11 @@ def gaussian_complex(
     """
     height, width = shape[:2]
     pad = int(np.ceil(3 * max(sigma)))
-    parts = rng.standard_normal((2, height + 2 * pad, width + 2 * pad), dtype=np.float32)
-    gain = np.sqrt(0.5)
+    parts = normal(rng, (2, height + 2 * pad, width + 2 * pad))
+    gain = math.sqrt(0.5)
     if max(sigma) > 0.2:
         kernels = [_gaussian(s) for s in sigma]
-        gain /= np.sqrt(np.prod([float((k**2).sum()) for k in kernels]))
+        gain /= math.sqrt(math.prod(float((k**2).sum()) for k in kernels))
         parts = np.stack([cv2.sepFilter2D(p, -1, kernels[1], kernels[0]) for p in parts])
     parts *= np.float32(gain)
     inner = parts[:, pad : pad + height, pad : pad + width]
@@ -85,5 +89,5 @@ def speckle(
         Axial and lateral standard deviation of the point spread function in pixels.
     """
     real, imaginary = gaussian_complex(rng, shape, sigma)
-    scale = np.float32(np.sqrt(diffuse))
-    return cv2.magnitude(real * scale + np.float32(np.sqrt(1 - diffuse)), imaginary * scale)
+    scale = np.float32(math.sqrt(diffuse))
+    return cv2.magnitude(real * scale + np.float32(math.sqrt(1 - diffuse)), imaginary * scale)

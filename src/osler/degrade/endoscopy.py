@@ -5,6 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from osler.physics.optics import gaussian_blur
+
 from .fields import (
     coordinates,
     radial_patch,
@@ -12,7 +14,6 @@ from .fields import (
     smooth_field,
     soft_step,
     stamp,
-    wide_blur,
 )
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, luminance, over, tint, to_unit
@@ -44,7 +45,7 @@ def endo_specular(x: Pixels, draw: Draw, frame: Frame, *, count: int, size: floa
     height, width = x.shape[:2]
     side = min(height, width)
     unit = to_unit(x, frame)
-    light = wide_blur(luminance(unit), 0.03 * side)
+    light = gaussian_blur(luminance(unit), 0.03 * side)
     rows = np.array(draw.uniforms("row", 0.03, 0.97, 2 * _MAX_BLOBS))
     cols = np.array(draw.uniforms("col", 0.03, 0.97, 2 * _MAX_BLOBS))
     scales = draw.uniforms("scale", 0.3, 1.7, _MAX_BLOBS)
@@ -60,9 +61,9 @@ def endo_specular(x: Pixels, draw: Draw, frame: Frame, *, count: int, size: floa
         cv2.ellipse(spots, centre, axes, angle, 0, 360, 255, -1, cv2.LINE_AA, shift=3)
     # A ragged outline: the film of water is not smooth.
     grain = smooth_field(draw.shared_rng("film"), x.shape, max(size * 0.8, 3 / side))
-    core = wide_blur(spots.astype(np.float32) / 255, 0.25 * size * side)
+    core = gaussian_blur(spots.astype(np.float32) / 255, 0.25 * size * side)
     core = 1 - soft_step(core + 0.35 * (grain - 0.5), 0.5, 0.35)
-    bloom = wide_blur(core, 1.2 * size * side)
+    bloom = gaussian_blur(core, 1.2 * size * side)
     glow = np.clip(core + 0.8 * bloom, 0, 1)
     out = unit + over(glow, x) * (np.maximum(unit, 1.0) - unit)
     return from_unit(out, x, frame)

@@ -1,21 +1,23 @@
-"""Spatial building blocks: smooth random fields, stamps, kernels, large blurs, Poisson counts.
+"""Spatial building blocks: smooth random fields, stamps, soft edges, defocus.
 
 Lengths are fractions of the shorter side of the image, so one severity row serves any size.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from osler.physics.optics import convolve, disc_psf
+
 from .scale import Plane
 
 
-def short_side(x: NDArray[np.generic]) -> int:
+def short_side(x: NDArray[Any]) -> int:
     """Pixels of the shorter side of a plane: the unit of all relative lengths."""
     return min(x.shape[:2])
 
@@ -45,47 +47,9 @@ def smooth_field(rng: Generator, shape: tuple[int, ...], scale: float, octaves: 
     return (total - low) / max(high - low, 1e-6)
 
 
-def wide_blur(x: Plane, sigma: float) -> Plane:
-    """Gaussian blur for any ``sigma`` in pixels; wide ones run on a reduced grid.
-
-    Above 8 px the image is first reduced by area averaging so that about 4 px remain; the
-    relative error against the direct blur is below 1 % of full scale on real images.
-    """
-    if sigma < 0.05:
-        return x.copy()
-    if sigma <= 8:
-        return cv2.GaussianBlur(x, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    height, width = x.shape[:2]
-    factor = sigma / 4
-    small = (max(4, round(width / factor)), max(4, round(height / factor)))
-    reduced = cv2.resize(x, small, interpolation=cv2.INTER_AREA)
-    blurred = cv2.GaussianBlur(reduced, (0, 0), 4.0, borderType=cv2.BORDER_REFLECT)
-    return cv2.resize(blurred, (width, height), interpolation=cv2.INTER_CUBIC)
-
-
-@lru_cache(maxsize=64)
-def _disc(radius: float) -> Plane:
-    half = int(np.ceil(radius))
-    fine = 8
-    offsets = (np.arange((2 * half + 1) * fine) + 0.5) / fine - half - 0.5
-    inside = offsets[:, None] ** 2 + offsets[None, :] ** 2 <= (radius + 0.25) ** 2
-    size = 2 * half + 1
-    kernel = inside.reshape(size, fine, size, fine).mean(axis=(1, 3)).astype(np.float32)
-    kernel /= kernel.sum()
-    kernel.setflags(write=False)
-    return kernel
-
-
-def disc_kernel(radius: float) -> Plane:
-    """Uniform disc of ``radius`` pixels, anti-aliased, sum 1: the geometric defocus PSF."""
-    return _disc(round(float(radius), 4))
-
-
-def disc_blur(x: NDArray[np.generic], radius: float) -> NDArray[np.generic]:
-    """Convolve with :func:`disc_kernel`; borders reflect; type and shape are kept."""
-    if radius < 0.05:
-        return x.copy()
-    return cv2.filter2D(x, -1, disc_kernel(radius), borderType=cv2.BORDER_REFLECT).reshape(x.shape)
+def disc_blur(x: NDArray[Any], radius: float) -> NDArray[Any]:
+    """Defocus by a uniform disc of ``radius`` pixels; borders mirror; type and shape are kept."""
+    return x.copy() if radius < 0.55 else convolve(x, disc_psf(round(float(radius), 3)))
 
 
 def stamp(mask: Plane, patch: Plane, row: float, col: float, *, union: bool = True) -> None:
@@ -117,27 +81,3 @@ def soft_step(values: Plane, edge: float, width: float) -> Plane:
     """1 below ``edge``, 0 above it, smooth over ``width`` (cubic Hermite step)."""
     t = np.clip((edge + width / 2 - values) / max(width, 1e-6), 0, 1)
     return (t * t * (3 - 2 * t)).astype(np.float32)
-
-
-def poisson(rng: Generator, expected: Plane) -> Plane:
-    """Poisson counts with mean ``expected`` (negative means count as 0), as float32.
-
-    Means of 12 and more use the second-order Cornish-Fisher quantile
-    ``m + z s + (z^2 - 1)/6`` rounded to whole counts, with ``s`` such that the variance is m
-    (skewness right to 1 %); smaller means are drawn exactly.
-    """
-    mean = np.maximum(expected, 0)
-    z = rng.standard_normal(mean.shape, dtype=np.float32)
-    # (z^2 - 1)/6 adds 1/18 of variance and rounding 1/12; both are taken off the linear term.
-    counts = np.sqrt(np.maximum(mean - np.float32(1 / 18 + 1 / 12), 0))
-    counts *= z
-    counts += mean
-    z *= z
-    z -= 1
-    z /= 6
-    counts += z
-    np.rint(counts, out=counts)
-    few = mean < 12
-    if few.any():
-        counts[few] = rng.poisson(mean[few])
-    return counts

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 
 from osler.core import InputError
 from osler.images import GREY, MODALITIES
+from osler.physics.noise import poisson, random_bits
 
-from .fields import disc_blur, poisson, short_side
+from .fields import disc_blur, short_side
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, from_unit, point, to_unit
 
@@ -65,7 +68,7 @@ def salt_pepper(x: Pixels, draw: Draw, frame: Frame, *, amount: float) -> Pixels
     amount
         Probability that a pixel is hit; half of the hits are white, half black, all channels.
     """
-    level = draw.rng("impulses").integers(0, 65536, x.shape[:2], dtype=np.uint16)
+    level = random_bits(draw.rng("impulses"), x.shape[0] * x.shape[1]).reshape(x.shape[:2])
     hits = round(amount * 65536)
     out = x.copy()
     low, high = _ends(x, frame)
@@ -171,9 +174,9 @@ def chroma_shift(x: Pixels, draw: Draw, frame: Frame, *, shift: float) -> Pixels
     shift
         Displacement of red and, the other way, of blue, as a fraction of the shorter side.
     """
-    angle = draw.uniform("angle", 0.0, 2 * np.pi)
+    angle = draw.uniform("angle", 0.0, 2 * math.pi)
     length = shift * short_side(x)
-    dx, dy = length * np.cos(angle), length * np.sin(angle)
+    dx, dy = length * math.cos(angle), length * math.sin(angle)
     planes = [x[..., c] for c in range(3)] if x.ndim == 3 else [x] * 3
     red, green, blue = planes
     moved = (_translate(red, dx, dy), green, _translate(blue, -dx, -dy))

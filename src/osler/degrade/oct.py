@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
+
+from osler.physics.noise import normal
 
 from .decibels import amplitude, shown
 from .fields import soft_step
@@ -146,9 +150,8 @@ def oct_low_snr(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float) -> Pixel
         lies 34 dB below white in a good scan, by as much.
     """
     rng = draw.rng("floor")
-    floor = np.float32(10 ** ((loss_db - 34.0) / 20) * np.sqrt(0.5))
-    noise = rng.standard_normal((2, *x.shape[:2]), dtype=np.float32)
-    noise *= floor
+    floor = 10 ** ((loss_db - 34.0) / 20) * math.sqrt(0.5)
+    noise = normal(rng, (2, *x.shape[:2]), floor)
     echo = amplitude(to_unit(x, frame), RANGE_DB)
     # The phase of the echo is taken as 0: noise is circular, so only its relative phase counts.
     total = np.sqrt((echo + over(noise[0], x)) ** 2 + over(noise[1], x) ** 2)
@@ -178,4 +181,3 @@ def oct_mirror(x: Pixels, draw: Draw, frame: Frame, *, strength: float) -> Pixel
     total = echo.copy()
     total[seen] += np.float32(strength) * echo[rows[seen]]
     return from_unit(shown(total, RANGE_DB), x, frame)
-

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import cv2
@@ -44,8 +45,8 @@ def occlusion(x: Pixels, draw: Draw, frame: Frame, *, boxes: int, area: float) -
     stretch = draw.uniforms("aspect", -0.5, 0.5, _MAX_BOXES)
     out = x.copy()
     for row, col, log_aspect in list(zip(rows, cols, stretch, strict=True))[: int(boxes)]:
-        tall = min(height, max(1, round(height * np.sqrt(area) * np.exp(log_aspect))))
-        wide = min(width, max(1, round(width * np.sqrt(area) * np.exp(-log_aspect))))
+        tall = min(height, max(1, round(height * math.sqrt(area) * math.exp(log_aspect))))
+        wide = min(width, max(1, round(width * math.sqrt(area) * math.exp(-log_aspect))))
         top, left = int(row * (height - tall + 1)), int(col * (width - wide + 1))
         out[top : top + tall, left : left + wide] = _lowest(x, frame)
     return out

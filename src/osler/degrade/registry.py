@@ -230,6 +230,7 @@ ROOMS = (
     "resolution",
     "geometry",
     "generic",
+    "overlays",
     "ct",
     "mri",
     "pet",
@@ -237,6 +238,7 @@ ROOMS = (
     "xray",
     "endoscopy",
     "pathology",
+    "stain",
     "fundus",
     "oct",
 )

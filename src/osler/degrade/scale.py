@@ -89,7 +89,7 @@ def tint(colour: tuple[float, float, float], like: Pixels) -> Plane:
     """``colour`` (R, G, B) for a colour image, its luminance for a grey one: broadcasts."""
     if like.ndim == 3:
         return np.array(colour, np.float32)
-    return np.float32(np.dot(LUMA, colour)) * np.ones((), np.float32)
+    return np.array(sum(w * c for w, c in zip(LUMA, colour, strict=True)), np.float32)
 
 
 def over(mask: NDArray[Any], like: Pixels) -> NDArray[Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from osler.physics.optics import gaussian_blur
+
 from .decibels import amplitude, shown, speckle
-from .fields import short_side, smooth_field, soft_step, wide_blur
+from .fields import short_side, smooth_field, soft_step
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, luminance, over, to_unit
 
@@ -54,9 +56,7 @@ def us_speckle(
     levels={1: {"lateral": 0.008}, 2: {"lateral": 0.022}, 3: {"lateral": 0.045}},
     source="Anisotropic point spread function on the envelope; the beam is wider than the pulse",
 )
-def us_blur(
-    x: Pixels, draw: Draw, frame: Frame, *, lateral: float, ratio: float = 3.0
-) -> Pixels:
+def us_blur(x: Pixels, draw: Draw, frame: Frame, *, lateral: float, ratio: float = 3.0) -> Pixels:
     """Poor resolution, worse across the beam than along it; bright echoes smear sideways.
 
     Parameters
@@ -85,9 +85,7 @@ def us_blur(
     },
     source="Attenuation exp(-2 a d) below a strong reflector: bone, stone, gas",
 )
-def us_shadow(
-    x: Pixels, draw: Draw, frame: Frame, *, loss_db: float, width: float
-) -> Pixels:
+def us_shadow(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float, width: float) -> Pixels:
     """Acoustic shadow: a bright arc with a dark band below it that widens with depth.
 
     Parameters
@@ -113,7 +111,7 @@ def us_shadow(
     unit = to_unit(x, frame)
     present = np.clip(luminance(unit) * 12, 0, 1)
     fall = unit - over(attenuation / RANGE_DB, x)
-    bright = over(arc * wide_blur(present, 0.02 * min(height, span)), x)
+    bright = over(arc * gaussian_blur(present, 0.02 * min(height, span)), x)
     dark = np.where(unit > 0, np.maximum(fall, 0), unit)
     return from_unit(dark + (np.maximum(dark, 0.92) - dark) * bright, x, frame)
 

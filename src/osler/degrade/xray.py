@@ -6,16 +6,21 @@ The display shows ``g = -log10(I) / D`` with D decades from black to white, so e
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from .fields import coordinates, poisson, short_side, soft_step, wide_blur
+from osler.physics.noise import poisson
+from osler.physics.optics import gaussian_blur
+
+from .fields import coordinates, short_side, soft_step
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, over, point, to_unit
 
 DECADES = 1.5
 """Decades of exposure that a chest display is taken to span, black to white."""
 
-_LN = np.float32(np.log(10) * DECADES)
+_LN = np.float32(math.log(10) * DECADES)
 
 
 def exposure_of(unit: Plane) -> Plane:
@@ -71,7 +76,7 @@ def xray_scatter(
         Standard deviation of the scatter kernel as a fraction of the shorter side.
     """
     primary = exposure_of(to_unit(x, frame))
-    scatter = wide_blur(primary, spread * short_side(x))
+    scatter = gaussian_blur(primary, spread * short_side(x))
     # Automatic exposure keeps the mean reading, so the veil lowers contrast, not brightness.
     total = (primary + np.float32(ratio) * scatter) / np.float32(1 + ratio)
     return from_unit(displayed(total), x, frame)
@@ -93,15 +98,15 @@ def xray_grid_lines(x: Pixels, draw: Draw, frame: Frame, *, depth: float) -> Pix
         Modulation depth a of the exposure.
     """
     period = draw.uniform("period", 0.010, 0.022) * short_side(x)
-    tilt = np.deg2rad(draw.uniform("tilt", -3.0, 3.0))
+    tilt = math.radians(draw.uniform("tilt", -3.0, 3.0))
     upright = draw.choice("direction", ("columns", "rows")) == "columns"
     height, width = x.shape[:2]
     rows = np.arange(height, dtype=np.float32)[:, None]
     cols = np.arange(width, dtype=np.float32)[None, :]
-    along = cols * np.cos(tilt) + rows * np.sin(tilt)
+    along = cols * math.cos(tilt) + rows * math.sin(tilt)
     if not upright:
-        along = rows * np.cos(tilt) + cols * np.sin(tilt)
-    wave = 1 + np.float32(depth) * np.cos(np.float32(2 * np.pi / max(period, 2.5)) * along)
+        along = rows * math.cos(tilt) + cols * math.sin(tilt)
+    wave = 1 + np.float32(depth) * np.cos(np.float32(2 * math.pi / max(period, 2.5)) * along)
     unit = to_unit(x, frame)
     unit += over(displayed(wave.astype(np.float32)), x)
     return from_unit(unit, x, frame)
@@ -122,7 +127,7 @@ def xray_saturation(x: Pixels, draw: Draw, frame: Frame, *, gain: float) -> Pixe
     gain
         Exposure relative to the correct one.
     """
-    shift = np.float32(np.log10(gain) / DECADES)
+    shift = np.float32(math.log10(gain) / DECADES)
 
     def saturate(unit: Plane) -> Plane:
         return np.where(unit >= 0, np.maximum(unit - shift, 0), unit)
