@@ -144,9 +144,10 @@ def fundus_blur(x: Pixels, draw: Draw, frame: Frame, *, sigma: float) -> Pixels:
         Standard deviation of the blur as a fraction of the shorter side.
     """
     unit = to_unit(x, frame)
-    seen = over(field_of_view(luminance(unit)), x)
+    aperture = field_of_view(luminance(unit))
+    seen = over(aperture, x)
     width = sigma * short_side(x)
-    weight = gaussian_blur(np.ascontiguousarray(seen[..., 0] if x.ndim == 3 else seen), width)
+    weight = gaussian_blur(aperture, width)
     # Normalised convolution: the black surround does not bleed into the retina.
     blurred = gaussian_blur(unit * seen, width) / over(np.maximum(weight, 1e-3), x)
     return from_unit(unit + seen * (blurred - unit), x, frame)

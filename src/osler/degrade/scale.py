@@ -86,12 +86,15 @@ def luminance(unit: Plane) -> Plane:
 
 
 def tint(colour: tuple[float, float, float], like: Pixels) -> Plane:
-    """``colour`` (R, G, B) for a colour image, its luminance for a grey one: broadcasts."""
+    """``colour`` (R, G, B) for a colour image, its luminance for a grey one: broadcasts.
+
+    For colour the result is one row (W, 3), since NumPy is slow on inner loops of length 3.
+    """
     if like.ndim == 3:
-        return np.array(colour, np.float32)
+        return np.tile(np.array(colour, np.float32), (like.shape[1], 1))
     return np.array(sum(w * c for w, c in zip(LUMA, colour, strict=True)), np.float32)
 
 
-def over(mask: NDArray[Any], like: Pixels) -> NDArray[Any]:
-    """An (H, W) mask shaped to multiply ``like`` (a channel axis is added for colour)."""
-    return mask[..., None] if like.ndim == 3 else mask
+def over(mask: Plane, like: Pixels) -> Plane:
+    """An (H, W) mask shaped to multiply ``like``: repeated for each channel of colour."""
+    return cv2.merge([mask] * 3) if like.ndim == 3 else mask

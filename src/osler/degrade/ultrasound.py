@@ -136,7 +136,7 @@ def us_gain(x: Pixels, draw: Draw, frame: Frame, *, ramp_db: float) -> Pixels:
     rows = np.linspace(0.5, -0.5, x.shape[0], dtype=np.float32)[:, None]
     gain = (sign * ramp_db / RANGE_DB) * rows
     unit = to_unit(x, frame)
-    changed = unit + (gain[..., None] if x.ndim == 3 else gain)
+    changed = unit + over(np.repeat(gain, x.shape[1], axis=1), x)
     # No echo, no gain: black stays black, and what falls below the display floor is black.
     return from_unit(np.where(unit > 0, np.maximum(changed, 0), unit), x, frame)
 
