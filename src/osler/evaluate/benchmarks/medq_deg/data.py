@@ -1,0 +1,167 @@
+"""The dataset folder: ``dataset.json``, ``items.jsonl``, ``records.jsonl``, ``images/``.
+
+``dataset.json`` is written last, so a folder without it is an unfinished build. Images lie once,
+under the SHA-256 of their bytes: ``images/<first 2 digits>/<sha256>.png`` (``.jpg`` where the
+source bytes are kept as they are).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from osler.core import BadFileError, Case, Gold, ImageRef, InputError, Item, sha256_hex, write_bytes
+
+FORMAT = 1
+SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp"}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item of a dataset: one line of ``items.jsonl``."""
+
+    id: str
+    image: str
+    question: str
+    options: Mapping[str, str]
+    answer: str
+    group: str
+    tags: Mapping[str, str]
+    media_type: str = "image/png"
+
+    def case(self) -> Case:
+        """The row as the engine and the scores want it."""
+        return Case(
+            Item(
+                id=self.id,
+                question=self.question,
+                images=(ImageRef(self.image, self.media_type),),
+                options=dict(self.options),
+                group=self.group,
+                tags=dict(self.tags),
+            ),
+            Gold(self.answer, aliases=(self.options[self.answer],)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset folder, open: ``info`` is dataset.json."""
+
+    folder: Path
+    info: Mapping[str, Any]
+    cases: tuple[Case, ...] = field(repr=False)
+
+    def read(self, ref: ImageRef) -> bytes:
+        """Bytes of an image, checked against their name.
+
+        Raises
+        ------
+        BadFileError
+            If the file is gone or its bytes have changed.
+        """
+        path = image_path(self.folder, ref)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise BadFileError(path, "is missing", "build the dataset again") from error
+        if sha256_hex(content) != ref.sha256:
+            raise BadFileError(path, "has changed since the build", "build the dataset again")
+        return content
+
+
+def image_path(folder: Path, ref: ImageRef) -> Path:
+    """Where the image ``ref`` lies in a dataset folder."""
+    suffix = SUFFIX.get(ref.media_type, ".png")
+    return folder / "images" / ref.sha256[:2] / f"{ref.sha256}{suffix}"
+
+
+def store_image(folder: Path, content: bytes, media_type: str = "image/png") -> ImageRef:
+    """Write an image under its hash, once."""
+    ref = ImageRef(sha256_hex(content), media_type)
+    path = image_path(folder, ref)
+    if not path.exists():
+        write_bytes(path, content)
+    return ref
+
+
+def open_dataset(folder: str | Path) -> Dataset:
+    """Open a dataset folder and check it: every line, every id, every image is there.
+
+    Raises
+    ------
+    InputError
+        Not a dataset folder, an unfinished build, or a newer format.
+    BadFileError
+        A broken line, a duplicate id, an answer that is no option, a missing image.
+    """
+    folder = Path(folder)
+    info = _info(folder)
+    path = folder / "items.jsonl"
+    cases: list[Case] = []
+    seen: dict[str, int] = {}
+    for number, row in read_rows(path):
+        where = f"{path}, line {number}"
+        if row.id in seen:
+            raise BadFileError(where, f"id {row.id!r} is also on line {seen[row.id]}")
+        seen[row.id] = number
+        case = row.case()
+        image = image_path(folder, case.item.images[0])
+        if not image.is_file():
+            raise BadFileError(where, f"its image {image.name} is missing", "build it again")
+        cases.append(case)
+    if not cases:
+        raise BadFileError(path, "holds no items")
+    return Dataset(folder, info, tuple(cases))
+
+
+def _info(folder: Path) -> Mapping[str, Any]:
+    path = folder / "dataset.json"
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        todo = (
+            "its build did not finish; run the same build again to resume it"
+            if (folder / ".build").is_dir()
+            else "give a folder made by `osler build medq-deg`"
+        )
+        raise InputError(f"{folder} holds no dataset.json: {todo}") from error
+    except (OSError, ValueError) as error:
+        raise BadFileError(path, f"is no JSON ({error})", "build the dataset again") from error
+    if not isinstance(info, dict) or info.get("format") != FORMAT:
+        raise BadFileError(path, f"is no dataset of format {FORMAT}", "build it again")
+    return info
+
+
+def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
+    """(line number, row) of an ``items.jsonl``, each checked.
+
+    Raises
+    ------
+    BadFileError
+        A line that is no JSON, lacks a field, or whose answer is no option.
+    """
+    try:
+        lines = path.open(encoding="utf-8")
+    except OSError as error:
+        raise BadFileError(path, "is missing", "build the dataset again") from error
+    with lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = Row(**json.loads(line))
+            except (ValueError, TypeError) as error:
+                raise BadFileError(f"{path}, line {number}", f"is no item ({error})") from error
+            if row.answer not in row.options or len(row.image) != 64:
+                raise BadFileError(
+                    f"{path}, line {number}",
+                    f"answer {row.answer!r} or image {row.image!r} is not valid",
+                )
+            yield number, row
+
+
+def lines(values: Iterable[Any]) -> str:
+    """JSON lines, keys in the given order."""
+    return "".join(json.dumps(v, ensure_ascii=False, allow_nan=False) + "\n" for v in values)
