@@ -266,7 +266,8 @@ def _same_plan(journal: Journal, facts: Mapping[str, Any]) -> None:
     if changed:
         raise InputError(
             f"{journal.path.parent} holds a run with another plan (it differs in "
-            f"{', '.join(changed).replace('_', ' ')}); give another --out, or the arguments of that run"
+            f"{', '.join(changed).replace('_', ' ')}); give another --out or "
+            "the arguments of that run"
         )
 
 
