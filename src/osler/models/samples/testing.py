@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -117,7 +118,8 @@ def _abdomen() -> Iterator[Picture]:
     left = Fact(edge_towards(mirrored, "L"), "ImageOrientationPatient, mirrored")
     yield picture("abdomen-mr-mirrored", source, mirrored, region=region, patient_left=left)
     marked = Fact("lesion", "DICOM overlay 6000 of the series 'marked lesion', drawn by a reader")
-    yield picture("abdomen-mr-lesion", source, whole, region=region, roi=_lesion(), outline=marked)
+    pointed = picture("abdomen-mr-lesion", source, whole, region=region, outline=marked)
+    yield replace(pointed, roi=_lesion())
 
 
 def _lesion() -> tuple[tuple[float, float], ...]:

@@ -23,7 +23,6 @@ from .pictures import (
     flip,
     picture,
     placed,
-    side_of,
     transpose,
 )
 from .sources import load_source, source_named
@@ -41,7 +40,8 @@ def training_pictures() -> list[Picture]:
     MissingError
         A package that holds one of them is not installed.
     """
-    parts = (_epi, _deep_brain, _head_mr, _other_mr, _chest, _ultrasound, _bones, _fundus, _skin)  # fmt: skip
+    brains = (_epi, _deep_brain, _head_mr)
+    parts = (*brains, _other_mr, _chest, _ultrasound, _bones, _fundus, _skin)
     return [one for part in parts for one in part()]
 
 
@@ -195,7 +195,7 @@ def _bones() -> Iterator[Picture]:
     ):
         image = crop(whole, top, bottom, 0, 256)
         extent = Fact(name, "rows of the crop, seen by eye")
-        yield picture(f"bones-b-{name}{top}", source, image, region=region, extent=extent)  # fmt: skip
+        yield picture(f"bones-b-{name}{top}", source, image, region=region, extent=extent)
 
 
 def _fundus() -> Iterator[Picture]:
