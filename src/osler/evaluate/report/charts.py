@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from .markup import Safe, join
@@ -251,7 +252,7 @@ def confidence_shift(title: str, path_of: Mapping[str, Sequence[Shift]]) -> Safe
     told = []
     for kind, shifts in path_of.items():
         spots = [(frame.x(s.accuracy), frame.y(s.confidence)) for s in shifts]
-        parts += [arrow(a, b, f"arrow {kind}") for a, b in zip(spots, spots[1:], strict=False)]
+        parts += [arrow(a, b, f"arrow {kind}") for a, b in pairwise(spots)]
         for one, at_point in zip(shifts, spots, strict=True):
             word = (
                 f"{one.label} {kind}: accuracy {percent(one.accuracy)}, "
@@ -259,7 +260,5 @@ def confidence_shift(title: str, path_of: Mapping[str, Sequence[Shift]]) -> Safe
             )
             told.append(word)
             parts.append(marker(at_point, SHAPES[kind], f"mark {kind}", word, 5))
-            parts.append(
-                text((at_point[0] + 9, at_point[1] - 6), one.label, f"label k-{kind}")
-            )
+            parts.append(text((at_point[0] + 9, at_point[1] - 6), one.label, f"label k-{kind}"))
     return drawing(*size, title, "; ".join(told or ["no values"]) + ".", *parts)

@@ -9,11 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-Child = "str | int | float | None | Iterable[Child]"
-
 VOID = frozenset({"br", "col", "hr", "img", "input", "link", "meta"})
 
-# Not allowed in HTML text, or invisible tricks: C0 and C1 controls, lone surrogates, non-characters.
+# Not allowed in HTML text: C0 and C1 controls, lone surrogates, non-characters.
 _UNSHOWABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -50,7 +48,7 @@ def _child(child: object) -> str:
     return join(child)
 
 
-def tag(name: str, *children: object, **attributes: object) -> Safe:
+def tag(name: str, /, *children: object, **attributes: object) -> Safe:
     """One element.
 
     Attribute names lose a trailing underscore and get hyphens for the others
