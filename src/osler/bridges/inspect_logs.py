@@ -15,8 +15,10 @@ from typing import Any
 
 from osler.core import (
     BadFileError,
+    Benchmark,
     Capabilities,
     Failure,
+    InputError,
     MissingError,
     ReadBlob,
     Reply,
@@ -25,6 +27,7 @@ from osler.core import (
     sha256_hex,
     write_text,
 )
+from osler.evaluate.engine import RunResult, evaluate
 from osler.models.registry import check_options
 
 from .inspect_records import image_uri, reply_of
@@ -148,6 +151,45 @@ def write_answers(run: LoggedRun, path: str | Path) -> int:
             lines.append(json.dumps(kept, ensure_ascii=False))
     write_text(path, "".join(f"{line}\n" for line in lines))
     return len(lines)
+
+
+def import_log(
+    path: str | Path,
+    benchmark: Benchmark,
+    out_dir: str | Path,
+    *,
+    report: str | None = "osler.evaluate.report:write_report",
+) -> RunResult:
+    """Make a run folder, with summary and report, from an Inspect log of ``benchmark``.
+
+    ``report`` is the import string of the report writer; None writes none.
+
+    Raises
+    ------
+    InputError
+        The log is of another benchmark or another version of it.
+    BadFileError, MissingError
+        As :func:`read_log`.
+    """
+    run = read_log(path)
+    for what, ours, theirs in (
+        ("benchmark", benchmark.name, run.benchmark),
+        ("version", benchmark.version, run.version),
+    ):
+        if ours != theirs:
+            raise InputError(
+                f"{run.path}: the log is of {what} {theirs}, not {ours}; scores would not compare"
+            )
+    return evaluate(
+        benchmark,
+        LoggedModel(run),
+        out_dir,
+        trials=run.trials,
+        sampling=run.sampling,
+        seed=run.sampling.seed,
+        command=f"osler eval {benchmark.name} --model inspect-log/{run.path}",
+        report=report,
+    )
 
 
 class LoggedModel:
