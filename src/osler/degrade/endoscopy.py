@@ -9,6 +9,7 @@ from osler.physics.optics import gaussian_blur
 
 from .fields import (
     coordinates,
+    lit_area,
     radial_patch,
     short_side,
     smooth_field,
@@ -26,9 +27,9 @@ _MAX_BLOBS = 60
     category="artifacts",
     modalities=("endoscopy",),
     levels={
-        1: {"count": 8, "size": 0.010},
-        2: {"count": 24, "size": 0.020},
-        3: {"count": 50, "size": 0.032},
+        1: {"count": 10, "size": 0.007},
+        2: {"count": 30, "size": 0.012},
+        3: {"count": 60, "size": 0.021},
     },
     source="Mirror reflection of the tip light on wet mucosa: saturated spots with bloom",
 )
@@ -57,14 +58,14 @@ def endo_specular(x: Pixels, draw: Draw, frame: Frame, *, count: int, size: floa
     for place, scale, angle in list(zip(places, scales, angles, strict=True))[: int(count)]:
         centre = (round(cols[place] * width * 8), round(rows[place] * height * 8))
         radius = max(6, round(size * side * scale * 8))
-        axes = (radius, max(4, round(radius * (0.35 + 0.3 * scale / 1.7))))
+        axes = (round(1.5 * radius), max(4, round(radius * (0.3 + 0.25 * scale))))
         cv2.ellipse(spots, centre, axes, angle, 0, 360, 255, -1, cv2.LINE_AA, shift=3)
     # A ragged outline: the film of water is not smooth.
     grain = smooth_field(draw.shared_rng("film"), x.shape, max(size * 0.8, 3 / side))
     core = gaussian_blur(spots.astype(np.float32) / 255, 0.25 * size * side)
-    core = 1 - soft_step(core + 0.35 * (grain - 0.5), 0.5, 0.35)
+    core = 1 - soft_step(core * (0.4 + 1.2 * grain), 0.42, 0.5)
     bloom = gaussian_blur(core, 1.2 * size * side)
-    glow = np.clip(core + 0.8 * bloom, 0, 1)
+    glow = np.clip(core + 0.9 * bloom, 0, 1)
     out = unit + over(glow, x) * (np.maximum(unit, 1.0) - unit)
     return from_unit(out, x, frame)
 
@@ -73,7 +74,7 @@ def endo_specular(x: Pixels, draw: Draw, frame: Frame, *, count: int, size: floa
     "endo_haze",
     category="intensity",
     modalities=("endoscopy",),
-    levels={1: {"density": 0.45}, 2: {"density": 1.3}, 3: {"density": 2.4}},
+    levels={1: {"density": 0.45}, 2: {"density": 1.2}, 3: {"density": 2.2}},
     source="Koschmieder's law x t + A (1 - t), t = exp(-b d), with billowing density d",
     aliases=("smoke",),
 )
@@ -90,7 +91,8 @@ def endo_haze(x: Pixels, draw: Draw, frame: Frame, *, density: float) -> Pixels:
     unit = to_unit(x, frame)
     # Smoke is lit by the scope: it glows as bright as the scene allows, slightly blue-white.
     airlight = tint((0.80, 0.82, 0.85), x)
-    return from_unit(airlight + (unit - airlight) * over(clear, x), x, frame)
+    veil = over((1 - clear) * lit_area(luminance(unit), 0.012), x)
+    return from_unit(unit + veil * (airlight - unit), x, frame)
 
 
 @degradation(
@@ -174,24 +176,30 @@ def endo_bubbles(x: Pixels, draw: Draw, frame: Frame, *, count: int, size: float
         row, col = (groups[i % 4] + spread[i]) * (height, width)
         radius = max(1.5, size * side * scales[i])
         r = radial_patch(radius, 0.35)
-        stamp(rim, np.exp(-(((r - 1) / 0.13) ** 2)), row, col)
+        stamp(rim, np.exp(-(((r - 1) / 0.10) ** 2)) * _lit_from_above(r), row, col)
         stamp(shade, np.exp(-(((r - 0.78) / 0.16) ** 2)), row, col)
-        stamp(film, soft_step(r, 1.0, 0.2), row, col)
-        dot = np.exp(-((radial_patch(max(0.8, radius * 0.22), 2.0)) ** 2))
+        stamp(film, soft_step(r, 1.0, 0.2) * (0.6 + 0.4 * r), row, col)
+        dot = np.exp(-((radial_patch(max(0.7, radius * 0.15), 2.0)) ** 2))
         stamp(reflex, dot, row - 0.4 * radius, col - 0.3 * radius)
     unit = to_unit(x, frame)
     milky = tint((0.88, 0.86, 0.80), x)
     unit = unit + over(0.22 * film, x) * (milky - unit)
     unit *= over(1 - 0.38 * shade * (1 - rim), x)
-    light = over(np.clip(0.62 * rim + reflex, 0, 1), x)
+    light = over(np.clip(0.5 * rim + 0.9 * reflex, 0, 1), x)
     return from_unit(unit + light * (np.maximum(unit, 0.96) - unit), x, frame)
+
+
+def _lit_from_above(r: Plane) -> Plane:
+    """Weight of a bubble's rim: brighter on the upper side, which faces the lamp."""
+    rows = np.linspace(1, 0.35, r.shape[0], dtype=np.float32)
+    return np.broadcast_to(rows[:, None], r.shape)
 
 
 @degradation(
     "endo_blood",
     category="artifacts",
     modalities=("endoscopy",),
-    levels={1: {"depth": 0.5}, 2: {"depth": 1.4}, 3: {"depth": 3.2}},
+    levels={1: {"depth": 0.8}, 2: {"depth": 2.2}, 3: {"depth": 5.0}},
     source="Beer-Lambert absorption of haemoglobin in the red, green and blue bands",
 )
 def endo_blood(x: Pixels, draw: Draw, frame: Frame, *, depth: float) -> Pixels:
@@ -203,8 +211,7 @@ def endo_blood(x: Pixels, draw: Draw, frame: Frame, *, depth: float) -> Pixels:
         Optical depth of the thickest pool in green light.
     """
     cloud = smooth_field(draw.shared_rng("pools"), x.shape, 0.4, octaves=3)
-    thick = np.clip((cloud - 0.32) / 0.4, 0, 1)
-    thick = thick * thick * (3 - 2 * thick) * np.float32(depth)
+    thick = np.float32(depth) * np.clip((cloud - 0.25) / 0.75, 0, 1) ** 1.3
     unit = to_unit(x, frame)
     # Oxyhaemoglobin absorbs blue and green about ten times as strongly as red.
     absorption = tint((0.12, 1.0, 0.95), x)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 
-import cv2
 import numpy as np
 
 from osler.physics.optics import gaussian_blur
 
-from .fields import coordinates, radial_patch, short_side, smooth_field, soft_step, stamp
+from .fields import coordinates, lit_area, radial_patch, short_side, smooth_field, soft_step, stamp
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, luminance, over, tint, to_unit
 
@@ -20,20 +19,9 @@ _MAX_SPOTS = 40
 def field_of_view(unit: Plane) -> Plane:
     """Soft mask of the lit aperture: 1 on the retina, 0 on the black surround.
 
-    Found at 128 px as the pixels above 5 % of full scale with holes closed; all ones where
-    there is no dark surround.
+    The aperture has a sharp edge: what is black in the photograph itself stays black.
     """
-    height, width = unit.shape
-    small = cv2.resize(unit, (128, 128), interpolation=cv2.INTER_AREA)
-    lit = (small > 0.05).astype(np.uint8)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15))
-    lit = cv2.morphologyEx(cv2.copyMakeBorder(lit, 8, 8, 8, 8, cv2.BORDER_REPLICATE),
-                           cv2.MORPH_CLOSE, disc)[8:-8, 8:-8]  # fmt: skip
-    if lit.mean() < 0.05:
-        return np.ones_like(unit)
-    mask = cv2.resize(lit.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    # The aperture has a sharp edge: what is black in the photograph itself stays black.
-    return mask * np.clip((unit - 0.015) / 0.02, 0, 1)
+    return lit_area(unit, 0.05, 0.06) * np.clip((unit - 0.015) / 0.02, 0, 1)
 
 
 @degradation(
@@ -95,8 +83,8 @@ def fundus_light_leak(x: Pixels, draw: Draw, frame: Frame, *, strength: float) -
     modalities=("fundus",),
     levels={
         1: {"count": 6, "strength": 0.16},
-        2: {"count": 18, "strength": 0.34},
-        3: {"count": 40, "strength": 0.55},
+        2: {"count": 18, "strength": 0.32},
+        3: {"count": 40, "strength": 0.5},
     },
     source="Dust and droplets on the lens, far out of focus, " + _SHEN,
 )
@@ -117,13 +105,13 @@ def fundus_spots(x: Pixels, draw: Draw, frame: Frame, *, count: int, strength: f
     kinds = draw.uniforms("kind", 0.0, 1.0, _MAX_SPOTS)
     dark, bright = np.zeros((2, height, width), np.float32)
     for i in range(min(int(count), _MAX_SPOTS)):
-        patch = soft_step(radial_patch(max(1.0, sizes[i] * side), 0.5), 1.0, 0.8)
+        patch = soft_step(radial_patch(max(1.0, sizes[i] * side), 0.8), 0.9, 1.5)
         row, col = height / 2 + places[i, 0] * side, width / 2 + places[i, 1] * side
         stamp(bright if kinds[i] > 0.65 else dark, patch, row, col)
     unit = to_unit(x, frame)
     seen = field_of_view(luminance(unit))
     glow = tint((1.0, 0.95, 0.80), x)
-    unit *= over(1 - np.float32(min(0.95, 1.6 * strength)) * dark * seen, x)
+    unit *= over(1 - np.float32(min(0.9, 1.6 * strength)) * dark * seen, x)
     unit += over(np.float32(strength) * bright * seen, x) * glow
     return from_unit(unit, x, frame)
 
@@ -157,7 +145,7 @@ def fundus_blur(x: Pixels, draw: Draw, frame: Frame, *, sigma: float) -> Pixels:
     "fundus_cataract",
     category="intensity",
     modalities=("fundus",),
-    levels={1: {"density": 0.25}, 2: {"density": 0.6}, 3: {"density": 0.85}},
+    levels={1: {"density": 0.25}, 2: {"density": 0.6}, 3: {"density": 0.8}},
     source="Light lost and scattered by the lens: t (G * x) + (1 - t) A (Peli and Peli 1989)",
 )
 def fundus_cataract(x: Pixels, draw: Draw, frame: Frame, *, density: float) -> Pixels:

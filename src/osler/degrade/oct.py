@@ -52,10 +52,10 @@ def oct_speckle(x: Pixels, draw: Draw, frame: Frame, *, looks: float) -> Pixels:
         2: {"bands": 4, "loss_db": 15.0},
         3: {"bands": 6, "loss_db": 28.0},
     },
-    source="A-lines blocked by vessels, floaters or lashes: loss below the surface, per column",
+    source="A-lines blocked by vessels or floaters: signal loss per column, noise floor unchanged",
 )
 def oct_shadow(x: Pixels, draw: Draw, frame: Frame, *, bands: int, loss_db: float) -> Pixels:
-    """A-line shadows: dark vertical bands below the tissue surface.
+    """A-line shadows: dark vertical bands through the tissue.
 
     Parameters
     ----------
@@ -70,38 +70,29 @@ def oct_shadow(x: Pixels, draw: Draw, frame: Frame, *, bands: int, loss_db: floa
     cols = (np.arange(width, dtype=np.float32) + 0.5) / width
     loss = np.zeros(width, np.float32)
     for centre, wide in list(zip(centres, widths, strict=True))[: int(bands)]:
-        loss = np.maximum(loss, soft_step(np.abs(cols - centre), wide / 2, 0.35 * wide))
-    unit = to_unit(x, frame)
-    depth = np.arange(height, dtype=np.float32)[:, None] - surface(luminance(unit))[None, :]
-    below = np.clip(depth / (0.02 * height) + 0.5, 0, 1)
-    fall = np.float32(loss_db / RANGE_DB) * below * loss
-    changed = unit - over(fall, x)
-    return from_unit(np.where(unit > 0, np.maximum(changed, 0), unit), x, frame)
+        depth = np.float32(loss_db) * soft_step(np.abs(cols - centre), wide / 2, 0.6 * wide)
+        loss = np.maximum(loss, depth)
+    echo = amplitude(to_unit(x, frame), RANGE_DB)
+    passed = np.repeat((10 ** (-loss / 20))[None, :], height, axis=0)
+    # Light is lost, detector noise is not: the shadow fills with the noise of the dark parts.
+    noise = noise_floor(luminance(echo)) * np.sqrt(np.maximum(1 - passed**2, 0) * 0.5)
+    real, imaginary = normal(draw.rng("floor"), (2, height, width)) * noise
+    total = np.sqrt((echo * over(passed, x) + over(real, x)) ** 2 + over(imaginary, x) ** 2)
+    return from_unit(shown(total, RANGE_DB), x, frame)
 
 
-def surface(unit: Plane) -> Plane:
-    """Row of the tissue surface for each column, smoothed along the scan.
-
-    The first row whose smoothed brightness passes a third of the way from the median (the dark
-    vitreous) to the brightest tissue of the image.
-    """
-    height, width = unit.shape
-    calm = cv2.GaussianBlur(unit, (0, 0), max(1.0, 0.008 * min(height, width)))
-    dark, bright = np.quantile(calm[::2, ::2], (0.3, 0.98))
-    hit = calm > dark + 0.4 * (bright - dark)
-    first = np.where(hit.any(axis=0), hit.argmax(axis=0), height // 3).astype(np.float32)
-    reach = 2 * (width // 40) + 1
-    padded = np.pad(first, reach // 2, mode="edge")
-    return np.median(np.lib.stride_tricks.sliding_window_view(padded, reach), axis=1).astype(
-        np.float32
-    )
+def noise_floor(echo: Plane) -> float:
+    """Amplitude of the background: root mean square of the darker third of the pixels."""
+    values = echo[::2, ::2]
+    dark = values[values <= np.quantile(values, 0.35)]
+    return float(np.sqrt(np.mean(np.square(dark), dtype=np.float64)))
 
 
 @degradation(
     "oct_jitter",
     category="motion",
     modalities=("oct",),
-    levels={1: {"shift": 0.006}, 2: {"shift": 0.022}, 3: {"shift": 0.05}},
+    levels={1: {"shift": 0.006}, 2: {"shift": 0.018}, 3: {"shift": 0.04}},
     source="Axial eye motion during the scan: each A-line starts at another depth",
 )
 def oct_jitter(x: Pixels, draw: Draw, frame: Frame, *, shift: float) -> Pixels:
@@ -117,7 +108,7 @@ def oct_jitter(x: Pixels, draw: Draw, frame: Frame, *, shift: float) -> Pixels:
     tremor = rng.standard_normal(128)
     drift = np.cumsum(rng.standard_normal(128))
     jumps = np.cumsum((rng.uniform(size=128) < 0.04) * rng.standard_normal(128))
-    path = 0.35 * tremor + _standard(drift) * 0.7 + _standard(jumps) * 0.6
+    path = 0.12 * tremor + _standard(drift) * 0.8 + _standard(jumps) * 0.6
     path = _standard(path) * shift * height
     # Constant pieces of columns: an eye moves between A-lines, not within one.
     moves = np.interp(np.linspace(0, 127, width), np.arange(128), path).astype(np.float32)
@@ -137,7 +128,7 @@ def _standard(values: np.ndarray) -> np.ndarray:
     "oct_low_snr",
     category="noise",
     modalities=("oct",),
-    levels={1: {"loss_db": 4.0}, 2: {"loss_db": 11.0}, 3: {"loss_db": 19.0}},
+    levels={1: {"loss_db": 4.0}, 2: {"loss_db": 11.0}, 3: {"loss_db": 18.0}},
     source="Weak light (cataract, small pupil) over a fixed shot-noise floor, gain turned up",
 )
 def oct_low_snr(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float) -> Pixels:
@@ -147,10 +138,10 @@ def oct_low_snr(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float) -> Pixel
     ----------
     loss_db
         Signal loss in dB. The display gain makes up for it and lifts the noise floor, which
-        lies 34 dB below white in a good scan, by as much.
+        lies 39 dB below white in a good scan, by as much.
     """
     rng = draw.rng("floor")
-    floor = 10 ** ((loss_db - 34.0) / 20) * math.sqrt(0.5)
+    floor = 10 ** ((loss_db - 39.0) / 20) * math.sqrt(0.5)
     noise = normal(rng, (2, *x.shape[:2]), floor)
     echo = amplitude(to_unit(x, frame), RANGE_DB)
     # The phase of the echo is taken as 0: noise is circular, so only its relative phase counts.
@@ -179,5 +170,6 @@ def oct_mirror(x: Pixels, draw: Draw, frame: Frame, *, strength: float) -> Pixel
     rows = zero - np.arange(x.shape[0])
     seen = (rows >= 0) & (rows < x.shape[0])
     total = echo.copy()
-    total[seen] += np.float32(strength) * echo[rows[seen]]
+    ghost = np.maximum(echo[rows[seen]] - np.float32(noise_floor(luminance(echo))), 0)
+    total[seen] += np.float32(strength) * ghost
     return from_unit(shown(total, RANGE_DB), x, frame)

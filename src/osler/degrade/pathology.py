@@ -97,11 +97,11 @@ def dark_spots(
     scales = draw.uniforms("scale", 0.45, 1.45, _MAX_CELLS)
     cover = np.zeros((height, width), np.float32)
     for i in range(min(int(count), _MAX_CELLS)):
-        patch = soft_step(radial_patch(max(1.0, size * side * scales[i]), 0.4), 1.0, 0.7)
+        patch = soft_step(radial_patch(max(1.0, size * side * scales[i]), 0.6), 0.85, 1.3)
         stamp(cover, patch, rows[i] * height, cols[i] * width)
     # Ragged edges: dirt is not a disc.
     grain = smooth_field(draw.shared_rng("ragged"), x.shape, 0.07, octaves=2)
-    cover = 1 - soft_step(cover + 0.7 * (grain - 0.5) * (cover > 0), 0.45, 0.6)
+    cover = 1 - soft_step(cover * (0.6 + 0.8 * grain), 0.4, 0.75)
     cover *= np.float32(alpha)
     unit = to_unit(x, frame)
     soot = tint((0.10, 0.08, 0.09), x)
@@ -112,8 +112,8 @@ def dark_spots(
     "bubble",
     category="artifacts",
     modalities=("pathology",),
-    levels={1: {"count": 1, "size": 0.14}, 2: {"count": 3, "size": 0.19},
-            3: {"count": 6, "size": 0.24}},
+    levels={1: {"count": 1, "size": 0.10}, 2: {"count": 3, "size": 0.14},
+            3: {"count": 6, "size": 0.20}},
     source=_MEDQ + "36, 27 dB at levels 1, 2. Air in the mounting medium, after FrOoDo (2023)",
 )  # fmt: skip
 def bubble(
@@ -139,15 +139,15 @@ def bubble(
     for i in range(min(int(count), 8)):
         radius = max(3.0, size * side * scales[i])
         r = radial_patch(radius, 0.15)
-        line = max(0.035, 1.0 / radius)
+        line = max(0.03, 0.9 / radius)
         stamp(inside, soft_step(r, 1.0, 2 * line), rows[i] * height, cols[i] * width)
         stamp(edge, np.exp(-(((r - 1) / line) ** 2)), rows[i] * height, cols[i] * width)
         inner = np.exp(-(((r - 1 + 2.2 * line) / line) ** 2))
         stamp(glint, inner, rows[i] * height, cols[i] * width)
     unit = to_unit(x, frame)
     out = unit + over(inside, x) * (gaussian_blur(unit, blur * side) - unit)
-    out += over(0.30 * glint, x) * (1 - np.minimum(out, 1))
-    out *= over(1 - 0.45 * edge, x)
+    out += over(0.22 * glint, x) * (1 - np.minimum(out, 1))
+    out *= over(1 - 0.3 * edge, x)
     return from_unit(out, x, frame)
 
 
@@ -222,7 +222,9 @@ def pen_mark(x: Pixels, draw: Draw, frame: Frame, *, strokes: int, width: float)
     ink = np.zeros((height, span), np.uint8)
     t = np.linspace(0, 1, 40)[:, None]
     for path in points[: int(strokes)]:
-        a, b, c, d = path
+        a, d = path[0], path[3]
+        # Control points close to the chord: a hand draws arcs, not corners.
+        b, c = a + (d - a) / 3 + 0.25 * path[1] - 0.125, a + (d - a) / 1.5 + 0.25 * path[2] - 0.125
         curve = (1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * d
         pixels = np.rint(curve * (span, height) * 8).astype(np.int32)
         thick = max(1, round(width * side))
@@ -268,6 +270,7 @@ def stitching_seam(x: Pixels, draw: Draw, frame: Frame, *, offset: float, gain: 
 
 
 def _slide(x: Pixels, shift: int, axis: int) -> Pixels:
-    """Move by whole pixels along ``axis``, repeating the edge."""
-    index = np.clip(np.arange(x.shape[axis]) - shift, 0, x.shape[axis] - 1)
+    """Move by whole pixels along ``axis``, mirroring at the edge."""
+    index = np.abs(np.arange(x.shape[axis]) - shift)
+    index = np.minimum(index, 2 * (x.shape[axis] - 1) - index)
     return np.ascontiguousarray(np.take(x, index, axis=axis))

@@ -43,8 +43,8 @@ def transmitted(optical: Plane) -> Plane:
     "stain_shift",
     category="intensity",
     modalities=("pathology",),
-    levels={1: {"scale": 0.12, "shift": 0.02}, 2: {"scale": 0.35, "shift": 0.08},
-            3: {"scale": 0.7, "shift": 0.18}},
+    levels={1: {"scale": 0.12, "shift": 0.02}, 2: {"scale": 0.35, "shift": 0.06},
+            3: {"scale": 0.7, "shift": 0.10}},
     source="Dye amounts C' = a C + b after colour deconvolution (Ruifrok and Johnston 2001)",
 )  # fmt: skip
 def stain_shift(x: Pixels, draw: Draw, frame: Frame, *, scale: float, shift: float) -> Pixels:

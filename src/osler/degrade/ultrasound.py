@@ -8,9 +8,9 @@ import numpy as np
 from osler.physics.optics import gaussian_blur
 
 from .decibels import amplitude, shown, speckle
-from .fields import short_side, smooth_field, soft_step
+from .fields import lit_area, short_side, smooth_field, soft_step
 from .registry import Draw, Frame, degradation
-from .scale import Pixels, Plane, from_unit, luminance, over, to_unit
+from .scale import Pixels, from_unit, luminance, over, to_unit
 
 RANGE_DB = 60.0
 """Dynamic range that a B-mode display is taken to show."""
@@ -103,7 +103,7 @@ def us_shadow(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float, width: flo
     # Beams leave a virtual apex above the image, as those of a convex probe do.
     apex = 0.9
     lateral = (cols - centre) * (apex + depth) / (apex + rows)
-    inside = soft_step(np.abs(lateral), width / 2, 0.025 + 0.1 * width)
+    inside = soft_step(np.abs(lateral), width / 2, 0.02 + 0.5 * width)
     surface = depth + 0.6 * lateral**2 / max(width, 1e-3) * 0.5
     below = rows - surface
     attenuation = loss_db * inside * np.clip(below / 0.1, 0, 1)
@@ -146,9 +146,9 @@ def us_gain(x: Pixels, draw: Draw, frame: Frame, *, ramp_db: float) -> Pixels:
     category="artifacts",
     modalities=("ultrasound",),
     levels={
-        1: {"strength": 0.12, "copies": 3},
-        2: {"strength": 0.4, "copies": 5},
-        3: {"strength": 0.9, "copies": 7},
+        1: {"strength": 0.04, "copies": 3},
+        2: {"strength": 0.16, "copies": 5},
+        3: {"strength": 0.5, "copies": 7},
     },
     source="Echoes that bounce k times between probe and a reflector return k delays later",
 )
@@ -160,21 +160,21 @@ def us_reverberation(
     Parameters
     ----------
     strength
-        Amplitude of the first repeat relative to its echo; repeat k has strength * 0.75^(k-1).
+        Amplitude of the first repeat relative to its echo; repeat k has strength * 0.6^(k-1).
     copies
         Number of repeats.
     """
     height = x.shape[0]
     delay = max(2, round(draw.uniform("delay", 0.07, 0.14) * height))
     echo = amplitude(to_unit(x, frame), RANGE_DB)
-    # Only what lies above the sixtieth brightest percent reflects strongly enough to bounce.
+    # Only the brightest 6 % of pixels reflect strongly enough to bounce.
     threshold = np.float32(np.quantile(luminance(echo)[::3, ::3], 0.94))
     strong = np.maximum(echo - threshold, 0)
     total = echo.copy()
     for k in range(1, int(copies) + 1):
         if k * delay >= height:
             break
-        total[k * delay :] += np.float32(strength * 0.75 ** (k - 1)) * strong[: height - k * delay]
+        total[k * delay :] += np.float32(strength * 0.6 ** (k - 1)) * strong[: height - k * delay]
     return from_unit(shown(total, RANGE_DB), x, frame)
 
 
@@ -182,7 +182,7 @@ def us_reverberation(
     "us_clutter",
     category="noise",
     modalities=("ultrasound",),
-    levels={1: {"level_db": -36.0}, 2: {"level_db": -22.0}, 3: {"level_db": -11.0}},
+    levels={1: {"level_db": -40.0}, 2: {"level_db": -30.0}, 3: {"level_db": -20.0}},
     source="Off-axis and multipath echoes add a diffuse haze (Lediju et al. 2009)",
 )
 def us_clutter(x: Pixels, draw: Draw, frame: Frame, *, level_db: float) -> Pixels:
@@ -195,29 +195,13 @@ def us_clutter(x: Pixels, draw: Draw, frame: Frame, *, level_db: float) -> Pixel
     """
     side = short_side(x)
     unit = to_unit(x, frame)
-    grain = speckle(draw.rng("speckle"), x.shape, 1.0, (0.004 * side, 0.012 * side))
+    grain = speckle(draw.rng("speckle"), x.shape, 1.0, (0.004 * side, 0.009 * side))
     cloud = smooth_field(draw.rng("cloud"), x.shape, 0.35, octaves=2)
     rows = np.linspace(0, 1, x.shape[0], dtype=np.float32)[:, None]
-    fade = np.exp(-1.6 * rows) * (0.35 + 0.65 * cloud)
-    haze = np.float32(10 ** (level_db / 20)) * grain * fade * scanned(luminance(unit))
+    fade = np.exp(-2.6 * rows) * 10 ** (cloud - 1)
+    haze = (
+        np.float32(10 ** (level_db / 20)) * grain * fade * lit_area(luminance(unit), 0.03, 0.1) ** 3
+    )
     echo = amplitude(unit, RANGE_DB)
     echo += over(haze, x)
     return from_unit(shown(echo, RANGE_DB), x, frame)
-
-
-def scanned(unit: Plane) -> Plane:
-    """Soft mask of the scanned sector: where echoes are, with dark areas inside filled.
-
-    Found at 64 px: pixels above 3 % of full scale, closed over gaps of a fifth of the side, the
-    largest connected part.
-    """
-    height, width = unit.shape
-    small = cv2.resize(unit, (64, 64), interpolation=cv2.INTER_AREA)
-    found = cv2.copyMakeBorder((small > 0.03).astype(np.uint8), 8, 8, 8, 8, cv2.BORDER_CONSTANT)
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (13, 13))
-    closed = cv2.morphologyEx(found, cv2.MORPH_CLOSE, disc)[8:-8, 8:-8]
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
-    if count > 1:
-        closed = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
-    mask = cv2.resize(closed.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(2 * mask - 0.5, 0, 1)

@@ -37,7 +37,7 @@ def displayed(exposure: Plane) -> Plane:
     "xray_mottle",
     category="noise",
     modalities=("xray", "angiography"),
-    levels={1: {"photons": 900.0}, 2: {"photons": 110.0}, 3: {"photons": 25.0}},
+    levels={1: {"photons": 1200.0}, 2: {"photons": 240.0}, 3: {"photons": 70.0}},
     source="Quantum mottle: N ~ Poisson(N0 10^(-D g)) per detector element, D = 1.5 decades",
 )
 def xray_mottle(x: Pixels, draw: Draw, frame: Frame, *, photons: float) -> Pixels:
@@ -116,7 +116,7 @@ def xray_grid_lines(x: Pixels, draw: Draw, frame: Frame, *, depth: float) -> Pix
     "xray_saturation",
     category="intensity",
     modalities=("xray", "angiography"),
-    levels={1: {"gain": 1.7}, 2: {"gain": 3.5}, 3: {"gain": 8.0}},
+    levels={1: {"gain": 1.5}, 2: {"gain": 2.6}, 3: {"gain": 5.0}},
     source="Over-exposure: the detector reads min(gain * I, I_max); thin parts burn out to black",
 )
 def xray_saturation(x: Pixels, draw: Draw, frame: Frame, *, gain: float) -> Pixels:
@@ -139,7 +139,7 @@ def xray_saturation(x: Pixels, draw: Draw, frame: Frame, *, gain: float) -> Pixe
     "xray_collimator",
     category="artifacts",
     modalities=("xray", "angiography"),
-    levels={1: {"cover": 0.08}, 2: {"cover": 0.20}, 3: {"cover": 0.33}},
+    levels={1: {"cover": 0.08}, 2: {"cover": 0.20}, 3: {"cover": 0.3}},
     source="Collimator blade in the field: exposure falls to leakage over the penumbra",
 )
 def xray_collimator(x: Pixels, draw: Draw, frame: Frame, *, cover: float) -> Pixels:
