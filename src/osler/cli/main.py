@@ -59,6 +59,7 @@ def _only_listing() -> bool:
 app = typer.Typer(
     cls=LazyVerbs,
     no_args_is_help=True,
+    pretty_exceptions_enable=False,
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Osler: evaluate a medical multimodal model, curate the data that would mend it, "
