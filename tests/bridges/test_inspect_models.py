@@ -67,14 +67,12 @@ def test_the_same_words_and_pictures_reach_the_server(model, toy, loopback) -> N
     ],
 )
 def test_failures_are_what_the_engine_expects(
-    toy, loopback, status: int, error: type[Exception], kind: str
+    toy, loopback, monkeypatch, status: int, error: type[Exception], kind: str
 ) -> None:
-    # The OpenAI client would try again on its own account, in seconds.
-    model = load(
-        "inspect/openai-api/osler/fake",
-        base_url=loopback.url,
-        args='{"api_key": "none", "max_retries": 0}',
-    )
+    # The OpenAI client would try again on its own account, for seconds.
+    monkeypatch.setenv("KEY", "none")
+    options = {"base_url": loopback.url, "api_key_env": "KEY", "args": '{"max_retries": 0}'}
+    model = load("inspect/openai-api/osler/fake", **options)
     loopback.fails = {"Question 0:": status}
     with pytest.raises(error, match="as scripted") as caught:
         ask(model, toy(1))
@@ -89,9 +87,10 @@ def test_a_refused_call_is_a_failure_of_that_call(model, toy, loopback) -> None:
     assert "base64" not in reply.error.message
 
 
-def test_no_server_is_a_connection_failure(toy) -> None:
-    args = {"api_key": "none", "max_retries": 0}
-    model = load("inspect/openai-api/osler/fake", base_url="http://127.0.0.1:9/v1", args=args)
+def test_no_server_is_a_connection_failure(toy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KEY", "none")
+    options = {"base_url": "http://127.0.0.1:9/v1", "api_key_env": "KEY"}
+    model = load("inspect/openai-api/osler/fake", args={"max_retries": 0}, **options)
     with pytest.raises(TransientError) as caught:
         ask(model, toy(1))
     assert caught.value.kind == "connection"
@@ -159,6 +158,7 @@ def test_identity_has_no_secret(loopback, monkeypatch: pytest.MonkeyPatch) -> No
         ("inspect/mockllm/model", {"baseurl": "x"}, UnknownNameError, "base_url"),
         ("inspect/mockllm/model", {"args": "[1"}, InputError, "JSON"),
         ("inspect/mockllm/model", {"args": "[1]"}, InputError, "object"),
+        ("inspect/mockllm/model", {"args": '{"api_key": "sk"}'}, InputError, "api_key_env"),
     ],
 )
 def test_what_cannot_be_loaded_says_so(name, options, error, words: str) -> None:
@@ -181,8 +181,9 @@ def test_offline_refuses_other_machines(monkeypatch: pytest.MonkeyPatch, loopbac
     with pytest.raises(InputError, match="offline"):
         load("inspect/anthropic/claude")
     with pytest.raises(InputError, match="offline"):
-        load("inspect/openai-api/o/m", base_url="https://example.org/v1", args={"api_key": "x"})
-    assert load("inspect/openai-api/o/m", base_url=loopback.url, args={"api_key": "x"})
+        load("inspect/openai-api/o/m", base_url="https://example.org/v1")
+    monkeypatch.setenv("KEY", "none")
+    assert load("inspect/openai-api/o/m", base_url=loopback.url, api_key_env="KEY")
     assert load("inspect/mockllm/model")
 
 

@@ -99,6 +99,8 @@ def _arguments(value: Any) -> dict[str, Any]:
         raise InputError(f"option args is not a JSON object: {error}") from error
     if not isinstance(found, dict):
         raise InputError("option args must be a JSON object of the provider's arguments")
+    if "api_key" in found or "base_url" in found:
+        raise InputError("give base_url and api_key_env as options of their own, not inside args")
     return found
 
 
