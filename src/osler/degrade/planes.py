@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from osler.core import InputError
 from osler.images import Image
 
-from .registry import Frame
+from .registry import Draw, Frame
 
 Pixels = NDArray[Any]
 
@@ -149,3 +150,20 @@ def is_grey(plane: Pixels) -> bool:
         return False
     first = plane[..., 0]
     return np.array_equal(first, plane[..., 1]) and np.array_equal(first, plane[..., 2])
+
+
+def each_channel(function: Callable[..., Pixels]) -> Callable[..., Pixels]:
+    """Apply a degradation of one quantity to each channel of a colour plane, with equal draws.
+
+    CT and MRI planes have colour only where something was drawn onto them; one mask and one
+    noise field then serve all channels.
+    """
+
+    @wraps(function)
+    def apply(x: Pixels, draw: Draw, frame: Frame, **params: Any) -> Pixels:
+        if x.ndim == 2:
+            return function(x, draw, frame, **params)
+        channels = [np.ascontiguousarray(x[..., c]) for c in range(x.shape[2])]
+        return np.stack([function(c, draw, frame, **params) for c in channels], axis=-1)
+
+    return apply

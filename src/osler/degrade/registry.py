@@ -233,6 +233,7 @@ ROOMS = (
     "overlays",
     "ct",
     "mri",
+    "mri_field",
     "pet",
     "ultrasound",
     "xray",
