@@ -117,7 +117,9 @@ def read_dicom(path: str | Path, frame: int | None = None, *, voi: bool = False)
     return image_of(read_dataset(path), path, frame, voi=voi)
 
 
-def image_of(ds: Dataset, path: str | Path, frame: int | None = None, *, voi: bool = False) -> Image:
+def image_of(
+    ds: Dataset, path: str | Path, frame: int | None = None, *, voi: bool = False
+) -> Image:
     """As :func:`read_dicom`, from a data set that is already read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

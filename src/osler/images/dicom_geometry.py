@@ -89,7 +89,7 @@ def placement(ds: Dataset, frame: int = 0) -> Placement | None:
     position = numbers(spot, "ImagePositionPatient")
     cosines = numbers(turn, "ImageOrientationPatient")
     spacing, name = pixel_spacing(ds, frame)
-    if not position or not cosines or spacing is None or "PixelSpacing" != name:
+    if not position or not cosines or spacing is None or name != "PixelSpacing":
         return None
     if len(position) != 3 or len(cosines) != 6:
         return None
@@ -100,9 +100,7 @@ def placement(ds: Dataset, frame: int = 0) -> Placement | None:
     measures = group(ds, frame, "PixelMeasuresSequence") or ds
     between = numbers(measures, "SpacingBetweenSlices") or numbers(measures, "SliceThickness")
     thickness = abs(between[0]) if between and between[0] else None
-    return Placement(
-        np.array(position), directions / lengths[:, None], spacing, thickness
-    )
+    return Placement(np.array(position), directions / lengths[:, None], spacing, thickness)
 
 
 def plane_affine(place: Placement) -> NDArray[np.float64]:
@@ -148,7 +146,9 @@ def stack(
     for place, name in zip(places, names, strict=True):
         if np.abs(place.directions - first.directions).max() > _COSINE_TOLERANCE:
             raise SeriesError(
-                path, "orientation", f"mixes orientations ({name} differs from {names[0]})",
+                path,
+                "orientation",
+                f"mixes orientations ({name} differs from {names[0]})",
                 "read the series apart",
             )
         if not np.allclose(place.spacing, first.spacing, rtol=1e-4):
@@ -175,7 +175,7 @@ def stack(
         )
     tilt = np.degrees(np.arccos(min(1.0, abs(float(step @ normal)) / float(np.linalg.norm(step)))))
     if tilt > _TILT_DEGREES:
-        notes.append(f"the stack is sheared by {tilt:.1f} degrees (gantry tilt); the affine keeps it")
+        notes.append(f"the stack is sheared by {tilt:.1f} degrees (gantry tilt); the affine has it")
     return Stack(order, _affine(first, step, spots[0]), tuple(notes))
 
 

@@ -149,7 +149,8 @@ def _only_stored_bits(pixels: NDArray[Any], ds: Dataset, notes: list[str]) -> ND
         notes.append(f"High Bit {high} contradicts Bits Stored {stored} and was ignored")
         shift = 0
     left = allocated - stored - shift
-    kept = (pixels << pixels.dtype.type(left)) >> pixels.dtype.type(left + shift)
+    number = pixels.dtype.type
+    kept: NDArray[Any] = np.right_shift(np.left_shift(pixels, number(left)), number(left + shift))
     if not np.array_equal(kept, pixels):
         notes.append(f"bits outside the {stored} stored ones were dropped")
     return kept
@@ -240,7 +241,8 @@ def _to_stated(
         except _BROKEN as error:
             raise BadFileError(path, f"has a broken modality LUT ({error})") from error
         meta["rescale_type"] = text(tables[0], "ModalityLUTType") or "US"
-        return out, (0.0, float(2 ** int(tables[0].LUTDescriptor[2]) - 1)), meta["rescale_type"], "lut"
+        top = float(2 ** int(tables[0].LUTDescriptor[2]) - 1)
+        return out, (0.0, top), meta["rescale_type"], "lut"
     slope, intercept, kind = _slope(ds, frame)
     dose = numbers(ds, "DoseGridScaling")
     if dose:

@@ -51,9 +51,7 @@ def to_display(image: Image, window: tuple[float, float] | Window | None = None)
         how = f"percentiles {PERCENTILES[0]:g} to {PERCENTILES[1]:g} ({low:g} to {high:g})"
     if image.meta.get("display") == "inverted":
         shown, how = 255 - shown, how + ", inverted"
-    return image.with_pixels(
-        shown, unit="8-bit", window=None, meta={**image.meta, "display": how}
-    )
+    return image.with_pixels(shown, unit="8-bit", window=None, meta={**image.meta, "display": how})
 
 
 def _whole_range(pixels: NDArray[Any]) -> NDArray[np.uint8]:
@@ -68,7 +66,8 @@ def _windowed(pixels: NDArray[Any], window: Window, function: str) -> NDArray[np
     if function == "SIGMOID":
         slope = -4.0 / window.width
         curve = 255.0 / (1.0 + np.exp(slope * (pixels.astype(np.float32) - window.center)))
-        return np.rint(curve).astype(np.uint8)
+        shown: NDArray[np.uint8] = np.rint(curve).astype(np.uint8)
+        return shown
     if function == "LINEAR" and window.width > 1:
         window = Window(window.center - 0.5, window.width - 1)
     return scale_to_bytes(pixels, *window.bounds)
@@ -86,8 +85,8 @@ def scale_to_bytes(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.
 
 
 def _ramp(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    out: NDArray[np.uint8] = np.rint((values - low) * (255.0 / (high - low))).clip(0, 255).astype(
-        np.uint8
+    out: NDArray[np.uint8] = (
+        np.rint((values - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
     )
     return out
 

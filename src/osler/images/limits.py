@@ -31,7 +31,9 @@ def check_shape(path: object, shape: Sequence[int]) -> None:
         Naming the shape and the cap.
     """
     if not shape or any(n <= 0 for n in shape):
-        raise BadFileError(path, f"states the impossible shape {tuple(shape)}", "the file is broken")
+        raise BadFileError(
+            path, f"states the impossible shape {tuple(shape)}", "the file is broken"
+        )
     if max(shape) > MAX_SIDE or math.prod(shape) > MAX_VALUES:
         raise BadFileError(
             path,

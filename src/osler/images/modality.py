@@ -86,7 +86,7 @@ def find_modality(text: str | None) -> Modality | None:
     """
     key = (text or "").strip().lower().replace("_", " ")
     if key in MODALITIES:
-        return key  # type: ignore[return-value]
+        return key
     return _ALIASES.get(key)
 
 

@@ -109,8 +109,8 @@ def _parts(path: str | Path) -> tuple[Any, bytes]:
     if have < need:
         raise BadFileError(
             path,
-            f"its header states {' x '.join(map(str, dims))} voxels of {bits} bits ({need:,} bytes) "
-            f"but the file holds {max(have, 0):,} bytes of voxels",
+            f"its header states {' x '.join(map(str, dims))} voxels of {bits} bits ({need:,} "
+            f"bytes) but the file holds {max(have, 0):,} bytes of voxels",
             "the file is cut off or its header is wrong; export it again",
         )
     return header, content[start : start + need]
@@ -137,7 +137,8 @@ def _dtype(header: Any, path: object) -> np.dtype[Any]:
         )
     if dtype.fields is None and dtype.kind not in "iuf":
         raise BadFileError(path, f"holds values of type {dtype}", "take the magnitude first")
-    return np.dtype(dtype)
+    found: np.dtype[Any] = dtype
+    return found
 
 
 def _arranged(stored: NDArray[Any], header: Any, path: object) -> tuple[NDArray[Any], Axes]:
@@ -147,7 +148,8 @@ def _arranged(stored: NDArray[Any], header: Any, path: object) -> tuple[NDArray[
             raise BadFileError(path, "holds several colour volumes", "split it first")
         return np.stack(channels, axis=-1), "xyzc"
     slope, intercept = header.get_slope_inter()
-    pixels = rescaled(stored, 1.0 if slope is None else slope, 0.0 if intercept is None else intercept)
+    # None means that no scaling is stated.
+    pixels = rescaled(stored, *((1.0, 0.0) if slope is None else (slope, intercept or 0.0)))
     if pixels.ndim == 3:
         return pixels, "xyz"
     if pixels.ndim == 4:
@@ -155,9 +157,7 @@ def _arranged(stored: NDArray[Any], header: Any, path: object) -> tuple[NDArray[
     return pixels.reshape(*pixels.shape[:3], -1, order="F"), "xyzt"
 
 
-def _frame(
-    pixels: NDArray[Any], axes: Axes, frame: int, path: object
-) -> tuple[NDArray[Any], Axes]:
+def _frame(pixels: NDArray[Any], axes: Axes, frame: int, path: object) -> tuple[NDArray[Any], Axes]:
     count = pixels.shape[3] if axes == "xyzt" else 1
     if not 0 <= frame < count:
         raise InputError(f"{path} has {count} volume(s), 0 to {count - 1}, no {frame}")
@@ -184,7 +184,7 @@ def _geometry(
         meta["sform_qform_mm"] = f"{apart:.3f}"
         if apart > DISAGREE_MM:
             notes.append(
-                f"sform and qform disagree by up to {apart:.3f} mm at the corners; the sform was used"
+                f"sform and qform disagree by up to {apart:.3f} mm at the corners; sform used"
             )
     meta["geometry"] = "sform" if sform is not None else "qform" if qform is not None else "none"
     chosen = sform if sform is not None else qform
@@ -250,7 +250,9 @@ def write_nifti(image: Image, path: str | Path) -> None:
     data = target.to_bytes()
     with atomic(path) as handle:
         if suffix_of(path) == ".nii.gz":
-            with gzip.GzipFile(fileobj=handle, mode="wb", compresslevel=4, mtime=0, filename="") as z:
+            with gzip.GzipFile(
+                fileobj=handle, mode="wb", compresslevel=4, mtime=0, filename=""
+            ) as z:
                 z.write(data)
         else:
             handle.write(data)

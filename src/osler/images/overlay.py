@@ -37,11 +37,11 @@ def overlays_of(ds: Dataset, path: object) -> list[Overlay]:
     BadFileError
         If an overlay states more bits than it holds, or an impossible size.
     """
-    found = []
-    for number in range(0x6000, 0x6020, 2):
-        if (number, 0x0010) in ds and (number, 0x0011) in ds:
-            found.append(_overlay(ds, number, path))
-    return found
+    return [
+        _overlay(ds, number, path)
+        for number in range(0x6000, 0x6020, 2)
+        if (number, 0x0010) in ds and (number, 0x0011) in ds
+    ]
 
 
 def _overlay(ds: Dataset, number: int, path: object) -> Overlay:

@@ -67,7 +67,9 @@ def read_tiff(content: bytes, path: str | Path, frame: int | None = None) -> Ima
 
 def _page(tiff: tifffile.TiffFile, frame: int, path: object) -> Any:
     if not 0 <= frame < len(tiff.pages):
-        raise InputError(f"{path} has {len(tiff.pages)} pages, 0 to {len(tiff.pages) - 1}, no {frame}")
+        raise InputError(
+            f"{path} has {len(tiff.pages)} pages, 0 to {len(tiff.pages) - 1}, no {frame}"
+        )
     return tiff.pages[frame]
 
 
