@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -35,15 +35,16 @@ _SHARED = {
 }
 
 
-@lru_cache(maxsize=None)
+@cache
 def real_images(modality: str) -> tuple[np.ndarray, ...]:
     """128 px planes of a modality: from installed packages, and from OSLER_SHARED where set."""
     found = [resized(s.pixels, SIDE) for s in samples(modality)]
     place = os.environ.get("OSLER_SHARED", "")
     if place and modality in _SHARED:
         paths = sorted((Path(place) / "data" / "images").glob(_SHARED[modality]))
-        for path in [p for p in paths if not p.stem.endswith("_mask")][:5]:
-            found.append(resized(np.ascontiguousarray(to_display(read(path)).pixels), SIDE))
+        chosen = [path for path in paths if not path.stem.endswith("_mask")][:5]
+        planes = [np.ascontiguousarray(to_display(read(path)).pixels) for path in chosen]
+        found += [resized(plane, SIDE) for plane in planes]
     return tuple(found)
 
 
