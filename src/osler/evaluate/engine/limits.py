@@ -101,32 +101,37 @@ class Budget:
     def __init__(self, limits: Limits) -> None:
         self._usd, self._tokens = limits.budget_usd, limits.budget_tokens
         self._held_usd, self._held_tokens = 0.0, 0
+        self._freed = asyncio.Event()
 
     @property
     def active(self) -> bool:
         """Whether there is any budget to watch."""
         return self._usd is not None or self._tokens is not None
 
-    def hold(self, usd: float, tokens: int, spent_usd: float, spent_tokens: int) -> None:
-        """Set aside what a call may take.
+    async def hold(self, usd: float, tokens: int, spent: Callable[[], tuple[float, int]]) -> None:
+        """Set aside what a call may take; waits for calls in flight where they decide.
+
+        Parameters
+        ----------
+        usd, tokens
+            What the call may take at most.
+        spent
+            Gives the money and tokens spent so far.
 
         Raises
         ------
         BudgetError
-            The call could pass the budget.
+            The call could pass the budget even when nothing else is in flight.
         """
-        if self._usd is not None and spent_usd + self._held_usd + usd > self._usd:
-            raise BudgetError(
-                f"the budget of ${self._usd:g} is reached (${spent_usd:.4f} spent, the next call "
-                f"may cost ${usd:.4f}); the replies are kept, run the same command with a larger "
-                "--budget-usd to go on"
-            )
-        if self._tokens is not None and spent_tokens + self._held_tokens + tokens > self._tokens:
-            raise BudgetError(
-                f"the budget of {self._tokens} tokens is reached ({spent_tokens} used, the next "
-                f"call may take {tokens}); the replies are kept, run the same command with a "
-                "larger --budget-tokens to go on"
-            )
+        while True:
+            self._check(usd, tokens, *spent())
+            spent_usd, spent_tokens = spent()
+            if self._fits(
+                spent_usd + self._held_usd + usd, spent_tokens + self._held_tokens + tokens
+            ):
+                break
+            self._freed.clear()
+            await self._freed.wait()
         self._held_usd += usd
         self._held_tokens += tokens
 
@@ -134,6 +139,26 @@ class Budget:
         """Give back what was set aside for a call that has ended."""
         self._held_usd = max(0.0, self._held_usd - usd)
         self._held_tokens = max(0, self._held_tokens - tokens)
+        self._freed.set()
+
+    def _fits(self, usd: float, tokens: int) -> bool:
+        slack = 1e-12  # sums of many small costs
+        return (self._usd is None or usd <= self._usd + slack) and (
+            self._tokens is None or tokens <= self._tokens
+        )
+
+    def _check(self, usd: float, tokens: int, spent_usd: float, spent_tokens: int) -> None:
+        kept = "the replies are kept, run the same command with a larger"
+        if self._usd is not None and not self._fits(spent_usd + usd, 0):
+            raise BudgetError(
+                f"the budget of ${self._usd:g} is reached (${spent_usd:.4f} spent, the next call "
+                f"may cost ${usd:.4f}); {kept} --budget-usd to go on"
+            )
+        if self._tokens is not None and spent_tokens + tokens > self._tokens:
+            raise BudgetError(
+                f"the budget of {self._tokens} tokens is reached ({spent_tokens} used, the next "
+                f"call may take {tokens}); {kept} --budget-tokens to go on"
+            )
 
 
 async def pause(seconds: float, stop: asyncio.Event) -> None:

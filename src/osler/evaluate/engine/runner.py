@@ -137,10 +137,11 @@ class Runner:
                 if not batch:
                     return
                 usd, tokens = self._price_ahead(batch)
-                if not self._hold(usd, tokens):
+                if not await self._hold(usd, tokens):
                     return
                 try:
-                    await self._ask(batch, tokens)
+                    if not self._stop.event.is_set():
+                        await self._ask(batch, tokens)
                 finally:
                     self._budget.release(usd, tokens)
         except OslerError as error:
@@ -163,9 +164,9 @@ class Runner:
         usd = self._price.usd(tokens_in, tokens_out) if self._price else 0.0
         return usd, tokens_in + tokens_out
 
-    def _hold(self, usd: float, tokens: int) -> bool:
+    async def _hold(self, usd: float, tokens: int) -> bool:
         try:
-            self._budget.hold(usd, tokens, self._ledger.usd, self._ledger.tokens)
+            await self._budget.hold(usd, tokens, lambda: (self._ledger.usd, self._ledger.tokens))
         except BudgetError as error:
             self._stop(error, gentle=True)
             return False
