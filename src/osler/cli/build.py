@@ -1,0 +1,143 @@
+"""``osler build``: a benchmark's data from your own images and questions."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    no_args_is_help=True, help="Build a benchmark's data from your own images and questions."
+)
+
+
+@app.callback()
+def _build() -> None:
+    """Build a benchmark's data from your own images and questions."""
+
+
+@contextlib.contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on stderr, where that is a terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    ) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    from osler.core import InputError
+
+    try:
+        return tuple(int(part) for part in text.split(",") if part.strip())
+    except ValueError as error:
+        raise InputError(f"{option} {text!r} is no list of whole numbers such as 1,2") from error
+
+
+@app.command("medq-deg")
+def medq_deg(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            help="Table of questions (.tsv, .csv, .jsonl, .json), or the word mini. Give it twice "
+            "for tables that belong together, such as the official good and simulate files.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset; new or empty.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder that image paths start from (default: that of the table)."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Fixes every choice and all noise.")] = 0,
+    review: Annotated[
+        Path | None,
+        typer.Option(help="Reviewers' decisions: columns index, degradation, keep, reason."),
+    ] = None,
+    per_item: Annotated[
+        str, typer.Option(help="Least and greatest number of degradations a question.")
+    ] = "1,3",
+    keys: Annotated[
+        str | None,
+        typer.Option(help="Choose among these degradations only (see osler degrade list)."),
+    ] = None,
+    levels: Annotated[str, typer.Option(help="Levels of every degradation.")] = "1,2",
+    modality: Annotated[
+        str | None, typer.Option(help="Modality of all images, where the table states none.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Use the first questions only.")] = None,
+    skip_bad: Annotated[
+        bool,
+        typer.Option("--skip-bad", help="Leave bad rows out and list them, instead of refusing."),
+    ] = False,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Worker processes (default: one a core, at most 8).")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Degrade clean image-question pairs into paired clean, mild and severe items.
+
+    Each question keeps its clean image and gets 1 to 3 degradations that make sense for its
+    modality, each at every level. The same data, seed and options give the same bytes; an
+    interrupted build is resumed by the same command. Bad input is refused before anything is
+    written.
+
+    Example: osler build medq-deg --data questions.tsv --images pictures -o data/mine
+    """
+    from osler.core import InputError
+    from osler.evaluate.benchmarks.medq_deg.sources import build
+
+    span = _numbers(per_item, "--per-item")
+    if len(span) == 1:
+        span *= 2
+    if len(span) != 2:
+        raise InputError(f"--per-item {per_item!r} is no range; give two numbers such as 1,3")
+    with _bar("Degrading images") as advance:
+        dataset = build(
+            data,
+            out,
+            images=images,
+            seed=seed,
+            review=review,
+            per_item=(span[0], span[1]),
+            keys=[key.strip() for key in keys.split(",") if key.strip()] if keys else None,
+            levels=_numbers(levels, "--levels"),
+            modality=modality,
+            limit=limit,
+            skip_bad=skip_bad,
+            jobs=jobs or min(os.cpu_count() or 1, 8),
+            progress=advance,
+        )
+    if as_json:
+        typer.echo(json.dumps({"folder": str(dataset.folder), **dataset.info}, indent=2))
+        return
+    counts = dataset.info["counts"]
+    left = dataset.info["left_out"]
+    typer.echo(
+        f"{counts['items']} items from {counts['questions']} questions "
+        f"({counts['degradations_per_question']:.2f} degradations each) on {counts['images']} "
+        f"images of {counts['groups']} patients or images, in {dataset.folder}"
+    )
+    by_level = ", ".join(f"L{level} {n}" for level, n in counts["by_level"].items())
+    typer.echo(f"By level: {by_level}")
+    for what, found in left.items():
+        if found and isinstance(found, list):
+            typer.echo(f"Left out, {what.replace('_', ' ')}: {len(found)} (see dataset.json)")
+    typer.echo(f"Next: osler eval medq-deg --data {dataset.folder} --model MODEL")
