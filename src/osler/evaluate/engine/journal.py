@@ -179,7 +179,15 @@ class Journal:
                 "INSERT INTO attempts (role, item, repeat, part, key, model, kind, message, "
                 "tokens_in, tokens_out, cost_usd, seconds, at) VALUES "
                 "(?,?,?,?,?,?,?,?,?,?,?,?,?)",
-                (*place, model, failure.kind, failure.message[:500], *paid, seconds, _now()),
+                (
+                    *place,
+                    model,
+                    failure.kind,
+                    _clean(failure.message[:500]),
+                    *paid,
+                    seconds,
+                    _now(),
+                ),
             )
 
     def replies(self, role: str, item_id: str, count: int) -> list[Reply]:
@@ -247,8 +255,8 @@ def request_body(request: Request) -> str:
 def reply_columns(reply: Reply) -> tuple[Any, ...]:
     """A reply as the columns ``text`` to ``seconds``."""
     return (
-        reply.text,
-        reply.finish,
+        _clean(reply.text),
+        _clean(reply.finish),
         reply.tokens_in,
         reply.tokens_out,
         reply.cost_usd,
@@ -271,6 +279,11 @@ def reply_from(row: tuple[Any, ...]) -> Reply:
         option_probs=json.loads(probs) if probs else None,
         logprobs=tuple(json.loads(logprobs)) if logprobs else None,
     )
+
+
+def _clean(text: str) -> str:
+    """Text without the lone surrogates that JSON allows and UTF-8 does not."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _now() -> str:
