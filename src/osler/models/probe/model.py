@@ -1,0 +1,229 @@
+"""The probe as a model: it chooses among options; it never writes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osler.core import (
+    BadFileError,
+    Capabilities,
+    Failure,
+    ImageRef,
+    ReadBlob,
+    Reply,
+    Request,
+    derive_rng,
+    request_hash,
+)
+
+from ..embedded import EFFICIENTNET_LITE0
+from ..encoder import Encoder
+from ..registry import check_options
+from ..samples import family_of
+from .features import Floats, features
+from .heads import Head
+from .training import VERSION, trained_heads
+
+_REMEMBERED = 2048
+"""Images whose features are kept: a question set asks several things about each."""
+
+
+def load(name: str, **options: Any) -> Probe:
+    """The probe; trained on first use (under a minute), then read from Osler's cache.
+
+    Options: ``threads`` of ONNX Runtime (1), ``weights``, the user's copy of the encoder's file.
+
+    Raises
+    ------
+    MissingError
+        The encoder's weights, onnxruntime or a package with training pictures is not installed.
+    UnknownNameError
+        An option it does not know.
+    """
+    check_options(name, options, ("threads", "weights"))
+    encoder = Encoder(options.get("weights"), int(options.get("threads", 1)))
+    heads, path = trained_heads(encoder, _on_terminal if sys.stderr.isatty() else None)
+    return Probe(name, encoder, heads, path)
+
+
+def _on_terminal(done: int, total: int) -> None:
+    end = "\n" if done == total else ""
+    sys.stderr.write(f"\rosler/probe learns once: {done} of {total} pictures{end}")
+    sys.stderr.flush()
+
+
+class Probe:
+    """Answers by the family of the question, recognised by its wording.
+
+    The probabilities are those of the family's head, taken over the options shown. An option
+    that no training picture showed gets the share of an average class. A question of no known
+    family, or without an image, has all options equally probable: the probe says by that that it
+    does not know. At temperature 0 the most probable option is chosen, above it one is drawn, so
+    that votes over trials mean something; ties are broken by a draw.
+    """
+
+    capabilities = Capabilities(
+        images=True, logprobs=True, batch=32, local=True, deterministic=True
+    )
+
+    def __init__(self, name: str, encoder: Encoder, heads: Mapping[str, Head], path: Path) -> None:
+        self.name = name
+        self._encoder = encoder
+        self._heads = heads
+        self._path = path
+        self._known: OrderedDict[str, tuple[Floats, Floats]] = OrderedDict()
+
+    def identity(self) -> Mapping[str, str]:
+        """Model, version, weights and heads: all that decides an answer."""
+        import onnxruntime
+
+        return {
+            "model": self.name,
+            "revision": VERSION,
+            "weights": EFFICIENTNET_LITE0.sha256,
+            "heads": self._path.stem,
+            "backend": f"onnxruntime {onnxruntime.__version__}",
+            "dtype": "float32",
+            "note": "smoke-test model",
+        }
+
+    async def reply(self, requests: Sequence[Request], read: ReadBlob) -> list[Reply]:
+        """One reply a request, computed in a worker thread."""
+        return await asyncio.to_thread(self._answer, requests, read)
+
+    async def close(self) -> None:
+        """Forget the remembered features."""
+        self._known.clear()
+
+    def _answer(self, requests: Sequence[Request], read: ReadBlob) -> list[Reply]:
+        start = time.perf_counter()
+        wanted = {r.prompt.images[0].sha256: r.prompt.images[0] for r in requests if _sees(r)}
+        seen, failures = self._features(wanted, read)
+        replies = [self._one(request, seen, failures) for request in requests]
+        each = (time.perf_counter() - start) / max(len(replies), 1)
+        return [_with_seconds(reply, each) for reply in replies]
+
+    def _features(
+        self, wanted: Mapping[str, ImageRef], read: ReadBlob
+    ) -> tuple[dict[str, tuple[Floats, Floats]], dict[str, Failure]]:
+        """Content and layout of each wanted image, or why there is none."""
+        seen = {sha: self._known[sha] for sha in wanted if sha in self._known}
+        planes: dict[str, NDArray[np.uint8]] = {}
+        failures: dict[str, Failure] = {}
+        for sha, ref in wanted.items():
+            if sha in seen:
+                continue
+            try:
+                planes[sha] = decode(read(ref), sha)
+            except BadFileError as error:
+                failures[sha] = Failure("bad_image", str(error))
+        content, layout = features(self._encoder, list(planes.values()))
+        for i, sha in enumerate(planes):
+            seen[sha] = self._known[sha] = (content[i], layout[i])
+        for sha in seen:
+            self._known.move_to_end(sha)
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+        return seen, failures
+
+    def _one(
+        self,
+        request: Request,
+        seen: Mapping[str, tuple[Floats, Floats]],
+        failures: Mapping[str, Failure],
+    ) -> Reply:
+        if not request.options:
+            return Reply(error=Failure("no_options", "osler/probe only chooses among options"))
+        sha = request.prompt.images[0].sha256 if _sees(request) else ""
+        if sha in failures:
+            return Reply(error=failures[sha])
+        probs = self._probabilities(request, seen.get(sha))
+        letter, share = _choose(probs, request)
+        return Reply(
+            text=letter,
+            cost_usd=0.0,
+            option_probs=probs,
+            logprobs=(math.log(share),) if request.sampling.logprobs else None,
+        )
+
+    def _probabilities(
+        self, request: Request, seen: tuple[Floats, Floats] | None
+    ) -> dict[str, float]:
+        letters = list(request.options)
+        family = family_of(request.question)
+        head = self._heads.get(family.key) if family else None
+        if head is None or family is None or seen is None:
+            return dict.fromkeys(letters, 1.0 / len(letters))
+        of_class = dict(
+            zip(
+                head.classes,
+                head.probabilities(seen[head.sees == "layout"][None])[0].tolist(),
+                strict=True,
+            )
+        )
+        key_of = {text: key for key, text in family.answers.items()}
+        unseen = 1.0 / len(head.classes)
+        shares = [
+            max(of_class.get(key_of.get(request.options[letter], ""), unseen), 1e-9)
+            for letter in letters
+        ]
+        total = sum(shares)
+        return {letter: share / total for letter, share in zip(letters, shares, strict=True)}
+
+
+def _sees(request: Request) -> bool:
+    return bool(request.prompt.images)
+
+
+def _with_seconds(reply: Reply, seconds: float) -> Reply:
+    from dataclasses import replace
+
+    return replace(reply, seconds=seconds)
+
+
+def decode(data: bytes, name: str) -> NDArray[np.uint8]:
+    """An encoded picture (PNG, JPEG, ...) as uint8, (h, w) or (h, w, 3) RGB.
+
+    Raises
+    ------
+    BadFileError
+        It cannot be decoded.
+    """
+    import cv2
+
+    found: Any = None
+    if data:
+        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
+    if found is None:
+        raise BadFileError(f"image {name[:12]}", "cannot be decoded")
+    return np.asarray(found if found.ndim == 2 else found[..., ::-1])
+
+
+def _choose(probs: Mapping[str, float], request: Request) -> tuple[str, float]:
+    """The letter of this trial and the probability with which it was drawn."""
+    letters, p = list(probs), np.array(list(probs.values()))
+    sampling = request.sampling
+    rng = derive_rng("osler/probe", request_hash(request), sampling.seed, request.repeat)
+    if sampling.temperature <= 0:
+        best = np.flatnonzero(p >= p.max() - 1e-12)
+        return letters[int(rng.choice(best))], 1.0 / len(best)
+    logs = np.log(p) / sampling.temperature
+    q = np.exp(logs - logs.max())
+    q /= q.sum()
+    if sampling.top_p < 1.0:
+        order = np.argsort(-q, kind="stable")
+        kept = order[: int(np.searchsorted(np.cumsum(q[order]), sampling.top_p)) + 1]
+        q = np.where(np.isin(np.arange(len(q)), kept), q, 0.0)
+        q /= q.sum()
+    chosen = int(rng.choice(len(letters), p=q))
+    return letters[chosen], float(q[chosen])
