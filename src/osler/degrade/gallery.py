@@ -101,7 +101,7 @@ _SHOWN_ON = {"noise": "mri", "motion": "ct", "resolution": "ct", "intensity": "m
 
 
 def _sample_for(entry: Degradation, group: str, images: Mapping[str, Pixels]) -> Sample:
-    kinds = list(entry.modalities)
+    kinds: list[str] = list(entry.modalities)
     if group != "any":
         kinds = [group, *kinds]
     else:
@@ -170,7 +170,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m osler.degrade.gallery FOLDER [MODALITY]\n")
         return 2
     folder = Path(arguments[0])
-    text = gallery(folder, *arguments[1:])
+    text = gallery(folder, arguments[1] if arguments[1:] else None)
     write_text(folder / "index.md", text)
     return 0
 

@@ -41,7 +41,7 @@ def jpeg(x: Pixels, draw: Draw, frame: Frame, *, quality: int) -> Pixels:
     done, code = cv2.imencode(".jpg", source, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
     if not done:
         raise InputError(f"JPEG cannot encode an image of shape {x.shape}; crop or resize it")
-    out = cv2.imdecode(code, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)
+    out: Pixels = cv2.imdecode(code, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
     if colour:
         out = cv2.cvtColor(out, cv2.COLOR_BGR2RGB)
     if x.dtype == np.uint8:
@@ -182,8 +182,8 @@ def chroma_shift(x: Pixels, draw: Draw, frame: Frame, *, shift: float) -> Pixels
     moved = (_translate(red, dx, dy), green, _translate(blue, -dx, -dy))
     if x.ndim == 3:
         return np.stack(moved, axis=-1)
-    mean = sum(to_unit(plane, frame) for plane in moved) / np.float32(3)
-    return from_unit(mean, x, frame)
+    units = [to_unit(plane, frame) for plane in moved]
+    return from_unit((units[0] + units[1] + units[2]) / np.float32(3), x, frame)
 
 
 def _translate(plane: Pixels, dx: float, dy: float) -> Pixels:

@@ -72,7 +72,7 @@ def _cell(radius: float, squeeze: float, angle: float) -> Plane:
     "dark_spots",
     category="artifacts",
     modalities=("pathology",),
-    levels={1: {"count": 6, "size": 0.075}, 2: {"count": 15, "size": 0.12},
+    levels={1: {"count": 6, "size": 0.068}, 2: {"count": 15, "size": 0.114},
             3: {"count": 28, "size": 0.16}},
     source=_MEDQ + "19, 11 dB at levels 1, 2. Dust and pigment out of focus, after FrOoDo (2023)",
 )  # fmt: skip
@@ -112,7 +112,7 @@ def dark_spots(
     "bubble",
     category="artifacts",
     modalities=("pathology",),
-    levels={1: {"count": 1, "size": 0.10}, 2: {"count": 3, "size": 0.14},
+    levels={1: {"count": 1, "size": 0.09}, 2: {"count": 3, "size": 0.13},
             3: {"count": 6, "size": 0.20}},
     source=_MEDQ + "36, 27 dB at levels 1, 2. Air in the mounting medium, after FrOoDo (2023)",
 )  # fmt: skip

@@ -116,7 +116,7 @@ def _stand_ins() -> Iterator[Sample]:
     if retina is not None:
         pixels = _crop(_shown(read(retina)), 0.12, 0.06, 0.52, 0.46)
         for modality in ("endoscopy", "dermoscopy"):
-            yield Sample(f"{modality}_like", modality, pixels,  # type: ignore[arg-type]
+            yield Sample(f"{modality}_like", modality, pixels,
                          "part of a fundus photograph in place of mucosa or skin (scikit-image)",
                          real=False)  # fmt: skip
 

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from .registry import Frame
 
 Pixels = NDArray[Any]
-Plane = NDArray[np.float32]
+Plane = NDArray[Any]
+"""float32, (H, W) or (H, W, 3). Typed Any since NumPy's stubs widen float32 in arithmetic."""
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of R, G, B in the luminance of ITU-R BT.601."""
