@@ -5,7 +5,8 @@
 ``sections(summary, run, rows, read_blob) -> list[Section]``.
 """
 
-from .comparison import compare_runs, write_comparison
+from .comparison import compare_runs
+from .comparison_page import write_comparison
 from .folder import RunFolder, open_run
 from .section import Section
 from .write import REPORT, write_report

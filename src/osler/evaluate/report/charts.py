@@ -6,6 +6,7 @@ degenerate baseline; shape and dash say the same as colour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,6 +28,7 @@ from .svg import (
     plot,
     rect,
     text,
+    ticks,
 )
 
 Bin = Mapping[str, Any]
@@ -70,7 +72,7 @@ def level_chart(
     parts = [axis_y(frame, at, [percent(v, 0).replace(" ", "") for v in at])]
     parts.append(axis_x(frame, list(range(len(labels))), labels))
     if is_number(baseline):
-        y = frame.y(float(baseline))  # type: ignore[arg-type]
+        y = frame.y(float(baseline))
         parts.append(line((frame.left, y), (frame.right, y), "base-line"))
     told = []
     for index, one in enumerate(series):
@@ -118,7 +120,7 @@ def strip(
     if span[0] < 0 < span[1]:
         parts.append(line((frame.x(0), 3), (frame.x(0), 17), "axis"))
     if is_number(baseline):
-        x = frame.x(_inside(float(baseline), span))  # type: ignore[arg-type]
+        x = frame.x(_inside(float(baseline), span))
         parts.append(line((x, 2), (x, 18), "base-line"))
     words = says(kind, estimate) if span[0] >= 0 else _says_difference(estimate)
     if known(estimate):
@@ -225,40 +227,64 @@ def risk_coverage(title: str, curves: Sequence[Curve]) -> Safe:
 
 @dataclass(frozen=True, slots=True)
 class Shift:
-    """Mean confidence against accuracy at one level."""
+    """Mean confidence ``y`` and accuracy ``x`` at one level."""
 
     label: str
-    confidence: float
-    accuracy: float
+    y: float
+    x: float
 
 
 def confidence_shift(title: str, path_of: Mapping[str, Sequence[Shift]]) -> Safe:
     """Mean confidence against accuracy, with arrows from clean to degraded.
 
     On the diagonal confidence equals accuracy; an arrow that goes left without going down
-    is a model that gets worse and does not notice.
+    is a model that gets worse and does not notice. Both axes show the same range.
     """
     size = (340.0, 320.0)
-    frame = plot(*size, (0, 1), (0, 1), (20, 14, 38, 42))
-    at = [0, 0.25, 0.5, 0.75, 1]
-    names = [percent(v, 0).replace(" ", "") for v in at]
+    span = _range([v for shifts in path_of.values() for s in shifts for v in (s.x, s.y)])
+    frame = plot(*size, span, span, (20, 14, 38, 42))
+    at = ticks(*span, 4)
+    low, high = span
+    inset = 0.03 * (high - low)
     parts = [
-        axis_y(frame, at, [decimal(v, 2) for v in at], "mean confidence"),
-        axis_x(frame, at, names, "accuracy"),
-        line((frame.x(0), frame.y(0)), (frame.x(1), frame.y(1)), "diagonal"),
-        text((frame.x(0.03), frame.y(0.955)), "over-confident", "region"),
-        text((frame.x(0.97), frame.y(0.03)), "under-confident", "region", "end"),
+        axis_y(frame, at, [f"{v:.4g}" for v in at], "mean confidence"),
+        axis_x(frame, at, [percent(v, 0).replace(" ", "") for v in at], "accuracy"),
+        line((frame.x(low), frame.y(low)), (frame.x(high), frame.y(high)), "diagonal"),
+        text((frame.x(low + inset), frame.y(high - 2 * inset)), "over-confident", "region"),
+        text((frame.x(high - inset), frame.y(low + inset)), "under-confident", "region", "end"),
     ]
+    upper = max(path_of, key=lambda k: sum(s.y for s in path_of[k]), default="")
     told = []
     for kind, shifts in path_of.items():
-        spots = [(frame.x(s.accuracy), frame.y(s.confidence)) for s in shifts]
+        spots = [(frame.x(s.x), frame.y(s.y)) for s in shifts]
         parts += [arrow(a, b, f"arrow {kind}") for a, b in pairwise(spots)]
-        for one, at_point in zip(shifts, spots, strict=True):
-            word = (
-                f"{one.label} {kind}: accuracy {percent(one.accuracy)}, "
-                f"mean confidence {decimal(one.confidence, 2)}"
-            )
+        for one, spot in zip(shifts, spots, strict=True):
+            word = f"{one.label} {kind}: accuracy {percent(one.x)}, confidence {decimal(one.y, 2)}"
             told.append(word)
-            parts.append(marker(at_point, SHAPES[kind], f"mark {kind}", word, 5))
-            parts.append(text((at_point[0] + 9, at_point[1] - 6), one.label, f"label k-{kind}"))
+            parts.append(marker(spot, SHAPES[kind], f"mark {kind}", word, 5))
+        parts += _apart([s.label for s in shifts], spots, kind == upper, f"label k-{kind}")
     return drawing(*size, title, "; ".join(told or ["no values"]) + ".", *parts)
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    """Tenths around all values, at least four of them, within 0 and 1."""
+    low = math.floor(10 * min(values, default=0.0) - 0.3) / 10
+    high = math.ceil(10 * max(values, default=1.0) + 0.3) / 10
+    low, high = max(0.0, low), min(1.0, high)
+    lack = max(0.0, 0.4 - (high - low))
+    low = max(0.0, low - lack)
+    return low, max(high, min(1.0, low + 0.4))
+
+
+def _apart(
+    labels: Sequence[str], spots: Sequence[tuple[float, float]], above: bool, class_: str
+) -> list[Safe]:
+    """Labels over (or under) their marks, moved sideways where they would touch."""
+    order = sorted(range(len(spots)), key=lambda i: spots[i][0])
+    placed: list[Safe] = []
+    free = -math.inf
+    for i in order:
+        x = max(spots[i][0], free)
+        free = x + 19
+        placed.append(text((x, spots[i][1] + (-11 if above else 20)), labels[i], class_, "middle"))
+    return placed

@@ -186,7 +186,7 @@ def run_facts(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
             ("Benchmark version", foreign(bench.get("version", ""))),
             ("Cost of the replies", spent(accounts)),
             ("Tokens", f"{count(tokens[0])} in, {count(tokens[1])} out" if any(tokens) else None),
-            ("Started", foreign(sessions[0].get("started", "")) if sessions else "not recorded"),
+            ("Started", foreign(_day(sessions[0])) if sessions else "not recorded"),
             ("Took", duration(sum(seconds)) if seconds else None),
         ]
     )
@@ -199,6 +199,15 @@ def spent(accounts: Sequence[Mapping[str, Any]]) -> str:
         return "not known"
     partly = any(a.get("unpriced_calls") for a in accounts)
     return ("at least " if partly else "") + money(sum(priced))
+
+
+def _day(session: Mapping[str, Any]) -> str:
+    """The start of a session to the minute: ``2026-03-08 10:00 UTC``."""
+    try:
+        started = datetime.fromisoformat(session["started"])
+    except (KeyError, TypeError, ValueError):
+        return "not recorded"
+    return started.strftime("%Y-%m-%d %H:%M %Z").strip()
 
 
 def _took(session: Mapping[str, Any]) -> float | None:

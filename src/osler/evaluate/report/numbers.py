@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from .markup import Safe, join, tag
 
@@ -20,7 +20,7 @@ def known(estimate: Estimate | None) -> bool:
     return bool(estimate) and is_number(estimate.get("value"))  # type: ignore[union-attr]
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """True for a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
@@ -31,14 +31,14 @@ def percent(value: object, digits: int = 1) -> str:
     """A fraction as percent: 0.613 -> ``61.3 %``."""
     if not is_number(value):
         return NONE
-    return f"{100 * float(value):.{digits}f} %".replace("-", MINUS)  # type: ignore[arg-type]
+    return f"{100 * float(value):.{digits}f} %".replace("-", MINUS)
 
 
 def points(value: object, digits: int = 1) -> str:
     """A difference of fractions in percentage points, with its sign: -0.05 -> ``−5.0``."""
     if not is_number(value):
         return NONE
-    text = f"{100 * float(value):+.{digits}f}"  # type: ignore[arg-type]
+    text = f"{100 * float(value):+.{digits}f}"
     return text.replace("-", MINUS) if float(text) else f"{0:.{digits}f}"
 
 
@@ -46,7 +46,7 @@ def decimal(value: object, digits: int = 3) -> str:
     """A plain number with fixed digits."""
     if not is_number(value):
         return NONE
-    text = f"{float(value):.{digits}f}"  # type: ignore[arg-type]
+    text = f"{float(value):.{digits}f}"
     return text.replace("-", MINUS) if float(text) else f"{0:.{digits}f}"
 
 
@@ -54,7 +54,7 @@ def signed(value: object, digits: int = 3) -> str:
     """A plain number with its sign."""
     if not is_number(value):
         return NONE
-    text = f"{float(value):+.{digits}f}"  # type: ignore[arg-type]
+    text = f"{float(value):+.{digits}f}"
     return text.replace("-", MINUS) if float(text) else f"{0:.{digits}f}"
 
 
@@ -62,20 +62,20 @@ def p_value(value: object) -> str:
     """A p-value; small ones as a bound."""
     if not is_number(value):
         return NONE
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     return "< 0.001" if number < 0.001 else f"{number:.3f}"
 
 
 def count(value: object) -> str:
     """A whole number with thousands separated."""
-    return f"{int(value):,}" if is_number(value) else NONE  # type: ignore[call-overload]
+    return f"{int(value):,}" if is_number(value) else NONE
 
 
 def money(value: object) -> str:
     """US dollars; cents where they matter."""
     if not is_number(value):
         return "not known"
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     return f"${number:,.2f}" if number >= 1 or number == 0 else f"${number:.4f}"
 
 
@@ -83,7 +83,7 @@ def duration(seconds: object) -> str:
     """Seconds as people say them: 75 -> ``1 min 15 s``."""
     if not is_number(seconds):
         return NONE
-    total = float(seconds)  # type: ignore[arg-type]
+    total = float(seconds)
     if total < 60:
         return f"{total:.1f} s"
     minutes, rest = divmod(round(total), 60)

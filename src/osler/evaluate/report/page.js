@@ -1,5 +1,5 @@
 "use strict";
-// Tables sort by a click on a heading; images of examples grow on a click. Nothing else.
+// Tables sort by a click on a heading; images of examples grow on a click.
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
@@ -29,6 +29,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// A box that does not scroll needs no stop of the Tab key.
+const stops = () => {
+  for (const box of document.querySelectorAll(".scroll")) {
+    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
+    else box.removeAttribute("tabindex");
+  }
+};
+stops();
+addEventListener("resize", stops);
 for (const shot of document.querySelectorAll(".shot")) {
   const image = shot.querySelector("img");
   if (!image) continue;

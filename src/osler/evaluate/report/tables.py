@@ -74,7 +74,7 @@ def _cell(value: object, place: int, column: Column) -> Safe:
     names = " ".join(n for n in ("num" if column.numeric else "", cell.class_) if n)
     sort = cell.sort
     if sort is None and is_number(cell.shown):
-        sort = cell.shown  # type: ignore[assignment]
+        sort = cell.shown
     return tag(
         "th" if place == 0 else "td",
         cell.shown,
@@ -93,7 +93,7 @@ def heat(value: object, full: float = 0.3) -> str:
     """
     if not is_number(value):
         return "none"
-    number = float(value)  # type: ignore[arg-type]
+    number = float(value)
     step = min(5, round(abs(number) / full * 5))
     if step == 0:
         return "even"

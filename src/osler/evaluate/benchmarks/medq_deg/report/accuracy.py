@@ -57,7 +57,7 @@ def levels_section(summary: Summary) -> Safe:
     return join(
         [
             form_key(),
-            tag("div", chart, join([listing, averages(summary)]), class_="charts"),
+            tag("div", chart, tag("div", listing, averages(summary)), class_="beside"),
             small_multiples(summary, base),
         ]
     )
@@ -114,7 +114,7 @@ def small_multiples(summary: Summary, base: float | None) -> Safe | None:
             base,
             (168, 112),
         )
-        caption = join([tag("strong", words(name)), tag("span", f" n = {n}", class_="quiet")])
+        caption = join([tag("strong", words(name)), tag("span", f"n {n}", class_="under")])
         charts.append((loss(name, own, drops), figure(chart, caption)))
     if not charts:
         return None
@@ -123,23 +123,23 @@ def small_multiples(summary: Summary, base: float | None) -> Safe | None:
         [
             tag("h3", "Each degradation alone"),
             paragraphs(
-                "The largest loss first. L0 is the clean form of the same questions where the "
-                "run holds it; n counts the items of L1 and L2."
+                "The largest loss first. L0 is the clean form of the same questions, so it differs "
+                "from chart to chart; n counts the items of each level above 0."
             ),
             tag("div", *[chart for _, chart in charts], class_="charts small"),
         ]
     )
 
 
-def _clean_of(
-    name: str,
-    by_level: ByLevel,
-    drops: Pairs,
-) -> Mapping[str, Any] | None:
+def _clean_of(name: str, by_level: ByLevel, drops: Pairs) -> Mapping[str, Any] | None:
     """Clean accuracy of the very questions that were degraded: accuracy plus the paired drop."""
     for level, cell in sorted(by_level.items()):
         pair = drops.get(("degradation", name, level))
-        if pair and known(pair.get("drop")) and known(cell.get("robust")):
-            value = cell["robust"]["value"] + pair["drop"]["value"]
-            return {"robust": {"value": value, "n": pair.get("n_pairs")}, "n": pair.get("n_pairs")}
+        # Only where every degraded item has its clean form are both means of the same questions.
+        if pair and known(pair["drop"]) and pair["n_pairs"] == cell["n"]:
+            value = {
+                form: {"value": cell[form]["value"] + pair[drop]["value"], "n": cell["n"]}
+                for form, drop in (("robust", "drop"), ("compat", "drop_compat"))
+            }
+            return {**value, "n": cell["n"]}
     return None

@@ -20,11 +20,13 @@ MOST = 12
 def examples_section(summary: Summary, rows: Sequence[Row], read_blob: ReadImage) -> Safe:
     """A grid for each example question; images are small copies inside the page."""
     by_id = {str(row["item"]): row for row in rows}
-    groups = []
+    groups: list[list[Row]] = []
+    reasons: list[str] = []
     for entry in (summary.get("examples") or [])[:MOST]:
-        found = [by_id[i] for i in item_ids(entry) if i in by_id]
+        found = [by_id[item["id"]] for item in entry["items"] if item["id"] in by_id]
         if found:
             groups.append(sorted(found, key=_order))
+            reasons.append(str(entry.get("why", "")))
     if not groups:
         return Safe("")
     refs = [ImageRef(name) for group in groups for row in group for name in row["images"][:1]]
@@ -37,20 +39,9 @@ def examples_section(summary: Summary, rows: Sequence[Row], read_blob: ReadImage
                 "each letter, and a reply as the model wrote it. Images are small copies of "
                 "what the model saw."
             ),
-            *[_example(group, images) for group in groups],
+            *[_example(g, why, images) for g, why in zip(groups, reasons, strict=True)],
         ]
     )
-
-
-def item_ids(entry: object) -> list[str]:
-    """The item ids of an example, whether they are listed or named."""
-    if isinstance(entry, str):
-        return [entry]
-    if isinstance(entry, Mapping):
-        return [i for value in entry.values() for i in item_ids(value)]
-    if isinstance(entry, Sequence):
-        return [i for value in entry for i in item_ids(value)]
-    return []
 
 
 def _order(row: Row) -> tuple[bool, str, str]:
@@ -58,7 +49,7 @@ def _order(row: Row) -> tuple[bool, str, str]:
     return (tags.get("level") != "0", tags.get("degradation", ""), tags.get("level", ""))
 
 
-def _example(group: Sequence[Row], images: Mapping[str, str]) -> Safe:
+def _example(group: Sequence[Row], why: str, images: Mapping[str, str]) -> Safe:
     first = group[0]
     options = [
         tag(
@@ -71,6 +62,7 @@ def _example(group: Sequence[Row], images: Mapping[str, str]) -> Safe:
     ]
     tags = first["tags"]
     place = ", ".join(words(tags[k]) for k in ("modality", "capability", "dataset") if tags.get(k))
+    place += f"; chosen: {why}" if why else ""
     return tag(
         "article",
         tag("p", foreign(first["question"], 400), class_="question"),
@@ -112,5 +104,5 @@ def verdict(row: Row) -> Safe:
     else:
         mark = tag("span", f"◐ right in {100 * right:.0f} %", class_="mixed")
     said = next((a["text"] for a in answers if a["text"]), "")
-    reply = join([tag("br"), tag("span", "“", foreign(said, 90), "”", class_="reply")])
+    reply = join([tag("br"), tag("span", "“", foreign(said, 72), "”", class_="reply")])
     return join([mark, tag("br"), foreign(counts), reply if said else None])

@@ -17,7 +17,6 @@ from .cells import (
     Summary,
     baseline_value,
     cells_by,
-    form_key,
     level_name,
     loss,
     paired_by,
@@ -36,8 +35,8 @@ GROUPS = {
 def where_section(summary: Summary) -> Safe:
     """Heat tables: change against clean for each grouping, by level."""
     parts = [heat_table(summary, by, title) for by, title in GROUPS.items()]
-    shown = [part for part in parts if part is not None]
-    if not shown:
+    shown_tables = [part for part in parts if part is not None]
+    if not shown_tables:
         return Safe("")
     return join(
         [
@@ -47,7 +46,7 @@ def where_section(summary: Summary) -> Safe:
                 f"A star marks fewer than {FEW} items: too few to conclude anything."
             ),
             key(("loss", "worse than clean"), ("gain", "better than clean")),
-            *shown,
+            tag("div", shown_tables[0], tag("div", *shown_tables[1:]), class_="heatmaps"),
         ]
     )
 
@@ -145,10 +144,11 @@ def worst_section(summary: Summary) -> Safe:
     return join(
         [
             paragraphs(
-                "Where to look first. With many cells some look bad by chance: trust a cell only "
-                f"as far as its interval. A star marks fewer than {FEW} items."
+                "Where to look first: degraded cells ranked by the upper end of their interval, "
+                "so that a small cell with an unlucky answer does not lead. A star marks fewer "
+                f"than {FEW} items."
             ),
-            form_key(),
-            table("Cells with the lowest robust accuracy.", heads, rows, sortable=True),
+            key(("robust", "robust"), ("baseline", "best degenerate baseline")),
+            table("Cells whose robust accuracy is low beyond doubt.", heads, rows, sortable=True),
         ]
     )
