@@ -19,10 +19,9 @@ from typing import Any
 from pydicom import DataElement, Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
 
 from osler import __version__
-from osler.core import InputError, UnknownNameError
+from osler.core import InputError, UnknownNameError, sha256_hex
 
 from .dicom import read_dataset
 from .dicom_text import blank_dataset
@@ -44,10 +43,10 @@ KEEP: Mapping[str, tuple[str, str]] = {
 _BASIC = ("113100", "Basic Application Confidentiality Profile")
 _CLEAN_PIXELS = ("113101", "Clean Pixel Data Option")
 _STANDARD_ROOT = "1.2.840.10008."
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MAX_SHIFT_DAYS = 3650
 _DATES = ("DA", "TM", "DT")
 _ALWAYS_DUMMY = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y"}
-_OURS = {0x00120062, 0x00120063, 0x00120064, 0x00280303}
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,8 +211,9 @@ def _unlisted(element: DataElement) -> tuple[str, str]:
         return "X", ""
     if element.VR in _DATES:
         return "X", "dates"
-    if element.VR == "UI":
-        return "U", "uids"
+    if element.VR == "UI":  # classes and syntaxes say what an object is, not whose
+        kind = element.keyword.endswith(("ClassUID", "SyntaxUID", "CodingSchemeUID"))
+        return ("recurse", "") if kind else ("U", "uids")
     return "recurse", ""
 
 
@@ -338,12 +338,15 @@ def _state(ds: Dataset, rules: _Rules, *, cleaned: bool) -> None:
     )
     ds.preamble = b"\0" * 128
     meta = ds.file_meta
+    sop_class = ds.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or _SECONDARY_CAPTURE
+    if not ds.get("SOPInstanceUID"):  # a file without identity gets one from its content
+        old = str(meta.get("MediaStorageSOPInstanceUID") or "")
+        old = old or sha256_hex(bytes(ds.get("PixelData") or b"") + rules.patient.encode())
+        ds.SOPInstanceUID = remapped_uid(old, rules.secret)
     for tag in list(meta.keys()):
-        if int(tag) not in (0x00020002, 0x00020010):
+        if int(tag) != 0x00020010:  # transfer syntax
             del meta[tag]
-    meta.MediaStorageSOPClassUID = ds.get("SOPClassUID") or UID("1.2.840.10008.5.1.4.1.1.7")
-    if "SOPInstanceUID" not in ds:
-        ds.SOPInstanceUID = remapped_uid(rules.patient or "none", rules.secret)
+    meta.MediaStorageSOPClassUID = sop_class
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
+    UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -271,10 +272,11 @@ def patient_key(ds: Dataset) -> str:
 
 def _meta(ds: Dataset) -> dict[str, str]:
     """Facts that are worth keeping and identify nobody."""
+    sop_class = text(ds, "SOPClassUID") or text(ds.file_meta, "MediaStorageSOPClassUID")
     meta = {
         "format": "dicom",
         "dicom_modality": text(ds, "Modality") or "not stated",
-        "sop_class": getattr(raw(ds, "SOPClassUID"), "name", "not stated"),
+        "sop_class": UID(sop_class).name if sop_class else "not stated",
         "transfer_syntax": ds.file_meta.TransferSyntaxUID.name,
         "burned_in": text(ds, "BurnedInAnnotation") or "not stated",
     }

@@ -113,7 +113,9 @@ def stored_values(ds: Dataset, path: object, index: int | None = None) -> NDArra
         if is_jpeg12(ds):
             pixels: NDArray[Any] = decode_jpeg12(ds, frames, index)
         else:
-            pixels = np.asarray(pixel_array(ds, index=index, decoding_plugin=plugin))
+            # Unused bits are dropped below, with a note and by High Bit.
+            keep = {"correct_unused_bits": False} if _keeps_words(ds) else {}
+            pixels = np.asarray(pixel_array(ds, index=index, decoding_plugin=plugin, **keep))
     except (ImportError, *_BROKEN) as error:
         raise _undecoded(ds, path, plugin, error) from error
     shape = (frames, rows, columns) + ((samples,) if samples > 1 else ())
@@ -137,11 +139,16 @@ def _undecoded(ds: Dataset, path: object, plugin: str, error: Exception) -> Exce
     )
 
 
+def _keeps_words(ds: Dataset) -> bool:
+    """True for syntaxes that store whole words, unused bits included."""
+    syntax = ds.file_meta.TransferSyntaxUID
+    return syntax == RLELossless or not syntax.is_encapsulated
+
+
 def _only_stored_bits(pixels: NDArray[Any], ds: Dataset, notes: list[str]) -> NDArray[Any]:
-    """Drop bits outside Bits Stored (old overlays live there), for uncompressed integers."""
+    """Drop bits outside Bits Stored (old overlays live there), where the syntax keeps them."""
     allocated, stored = whole(ds, "BitsAllocated") or 0, whole(ds, "BitsStored") or 0
-    compressed = ds.file_meta.TransferSyntaxUID.is_compressed
-    if pixels.dtype.kind not in "iu" or compressed or not 1 < stored < allocated:
+    if pixels.dtype.kind not in "iu" or not _keeps_words(ds) or not 1 < stored < allocated:
         return pixels
     high = whole(ds, "HighBit")
     shift = (stored - 1 if high is None else high) + 1 - stored

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 import warnings
 from pathlib import Path
 from typing import Any
@@ -78,11 +79,22 @@ def write_dicom(image: Image, path: str | Path) -> None:
 
 
 def save_dataset(ds: Dataset, path: str | Path) -> None:
-    """Write a data set that has its file meta information, atomically."""
+    """Write a data set that has its file meta information, atomically.
+
+    Raises
+    ------
+    InputError
+        If the data set cannot be encoded (a value that its type does not allow), or the disk
+        refuses.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        with atomic(path) as handle:
-            dcmwrite(handle, ds, enforce_file_format=True)
+        try:
+            with atomic(path) as handle:
+                dcmwrite(handle, ds, enforce_file_format=True)
+        except (AttributeError, ValueError, TypeError, KeyError, struct.error) as error:
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"cannot write {path}: the data set is not valid ({reason})") from error
 
 
 def _frames(image: Image, path: object) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
