@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, help="Build a benchmark's data from your own images and questions."
+    no_args_is_help=True, add_completion=False, help="Build a benchmark's data from your own images and questions."
 )
 
 
