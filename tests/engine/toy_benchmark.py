@@ -148,6 +148,11 @@ class JudgedToy(Toy):
         return Score(case.item.id, "scored", value, value)
 
 
+def load(data: str, **options: str) -> Toy:
+    """The entry of the toy's card; ``data`` is a folder, option ``n`` the number of items."""
+    return Toy(Path(data), n=int(options.get("n", 20)))
+
+
 def main() -> None:
     from osler.core import OslerError
     from osler.evaluate.engine import Limits, evaluate

@@ -45,6 +45,9 @@ def evaluate(
     ] = 0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     judge: Annotated[str | None, typer.Option(help="Who grades, where a judge is needed.")] = None,
+    judge_option: Annotated[
+        list[str] | None, typer.Option("--judge-option", help="Option of the judge, NAME=VALUE.")
+    ] = None,
     self_grading: Annotated[
         bool, typer.Option("--self-grading", help="Let a model grade itself.")
     ] = False,
@@ -101,7 +104,7 @@ def evaluate(
     loaded = load_benchmark(benchmark, data, **_pairs("--set", setting))
     where: dict[str, Any] = {"base_url": base_url, "api_key_env": api_key_env}
     asked = load_model(model, **where, **_pairs("--option", option))
-    grader = load_model(judge) if judge else None
+    grader = load_model(judge, **_pairs("--judge-option", judge_option)) if judge else None
     sampling = Sampling(
         temperature=card.temperature if temperature is None else temperature,
         top_p=top_p,
@@ -147,7 +150,11 @@ def evaluate(
             cache=use.cache_dir / "replies.sqlite" if use.reuse_replies else None,
             progress=progress,
             command=_command(ctx, folder),
-            arguments={k: str(v) if isinstance(v, Path) else v for k, v in ctx.params.items()},
+            arguments={
+                name: str(value) if isinstance(value, Path) else value
+                for name, value in ctx.params.items()
+                if value not in (None, False, [])
+            },
             plan=plan,
         )
     if as_json:

@@ -70,9 +70,15 @@ def result_tables(result: RunResult) -> Iterator[Table]:
     summary = result.summary
     model, bench = summary.get("model", {}), summary.get("benchmark", {})
     title = f"{model.get('name')} on {bench.get('name')}, {summary.get('trials')} trials"
-    table = Table(title=escape(title), title_justify="left")
+    about = str(summary["headline"].get("about", ""))
+    table = Table(
+        title=escape(title),
+        title_justify="left",
+        caption=f"headline: {about}" if about else None,
+        caption_justify="left",
+    )
     for name in ("", "scored", *FORMS):
-        table.add_column(name, justify="left" if not name else "right")
+        table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
     table.add_row(
         "all items", f"{result.n_scored} / {result.n_items}", *_forms(summary["headline"])
     )
