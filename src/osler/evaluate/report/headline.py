@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from osler.evaluate.engine import COVERAGE_FLOOR
+
 from .charts import strip
 from .markup import Safe, foreign, join, tag
 from .numbers import (
@@ -21,9 +23,6 @@ from .numbers import (
     with_interval,
 )
 from .tables import Cell, Column, facts, key, table
-
-MOST_UNSCORED = 0.02
-"""Above this share of unscored items a run says so in its first line and exits with code 3."""
 
 FORMS = {
     "robust": "cannot be gamed in the known ways; the figure to rely on",
@@ -71,7 +70,7 @@ def coverage_line(summary: Mapping[str, Any]) -> tuple[Safe, bool]:
         return join([words, "."]), False
     reasons = summary.get("unscored") or {}
     listed = ", ".join(f"{count(v)} {str(k).replace('_', ' ')}" for k, v in reasons.items() if v)
-    alarm = 1 - coverage(summary) > MOST_UNSCORED
+    alarm = coverage(summary) < COVERAGE_FLOOR
     missing = f"{count(n - scored)} unscored" + (f" ({listed})" if listed else "")
     if not alarm:
         return join([f"{words}; {missing}, left out of every mean."]), False
