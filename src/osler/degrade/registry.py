@@ -232,6 +232,7 @@ ROOMS = (
     "generic",
     "overlays",
     "ct",
+    "ct_beam",
     "mri",
     "mri_field",
     "pet",
