@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import math
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from osler.core import (
 )
 from osler.models import load_model
 from osler.models.chat import ImageEncoder, option_probs, read_reply, request_body, retry_after
+from osler.models.connections import EACH, Connections
 from osler.models.fake import Script, serve
 
 IMAGE = ImageRef("a" * 64, "image/jpeg")
@@ -60,7 +62,8 @@ def meeting(status: int, body: Any, **headers: str) -> Any:
         seen.append(json.loads(request.content))
         return httpx.Response(status, content=data, headers=headers)
 
-    model._client = httpx.AsyncClient(transport=httpx.MockTransport(handler))  # type: ignore[attr-defined]
+    transport = httpx.MockTransport(handler)
+    model._connections = Connections(lambda: httpx.AsyncClient(transport=transport))  # type: ignore[attr-defined]
     model.seen = seen  # type: ignore[attr-defined]
     return model
 
@@ -242,7 +245,8 @@ def test_max_completion_tokens_is_tried_where_the_server_wants_it() -> None:
             return httpx.Response(400, json={"error": {"message": message}})
         return httpx.Response(200, json={"choices": [{"message": {"content": "B"}}]})
 
-    model._client = httpx.AsyncClient(transport=httpx.MockTransport(handler))  # type: ignore[attr-defined]
+    transport = httpx.MockTransport(handler)
+    model._connections = Connections(lambda: httpx.AsyncClient(transport=transport))  # type: ignore[attr-defined]
 
     async def twice() -> list[str]:
         return [(await model.reply([ASK], read))[0].text for _ in range(2)]
@@ -346,3 +350,25 @@ def test_offline_refuses_hosts_outside_this_machine(monkeypatch: pytest.MonkeyPa
     assert load_model("vllm/m")
     with pytest.raises(InputError, match="offline"):
         load_model("openai/gpt-4o", base_url="https://api.openai.com/v1")
+
+
+def test_connections_are_reused_and_closed() -> None:
+    made: list[httpx.AsyncClient] = []
+
+    def make() -> httpx.AsyncClient:
+        made.append(httpx.AsyncClient())
+        return made[-1]
+
+    connections = Connections(make)
+
+    async def use() -> None:
+        with contextlib.ExitStack() as stack:
+            held = [stack.enter_context(connections.client()) for _ in range(2 * EACH)]
+            assert [held.count(client) for client in made] == [EACH, EACH]
+        with connections.client() as client:
+            assert client is made[0]
+        await connections.close()
+
+    asyncio.run(use())
+    assert len(made) == 2
+    assert all(client.is_closed for client in made)

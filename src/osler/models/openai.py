@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -24,6 +25,7 @@ from osler.core import (
 from osler.settings import Settings, settings
 
 from .chat import ImageEncoder, error_text, read_reply, request_body, retry_after
+from .connections import Connections
 from .registry import check_options
 
 OPENAI_URL = "https://api.openai.com/v1"
@@ -32,7 +34,7 @@ OPTIONS = ("base_url", "api_key_env", "timeout_s", "extra", "max_tokens_field")
 
 
 class ChatEndpoint:
-    """A model behind a chat-completions endpoint; one pooled client, opened at the first call.
+    """A model behind a chat-completions endpoint; connections are opened at the first call.
 
     Parameters
     ----------
@@ -72,7 +74,8 @@ class ChatEndpoint:
         self._limit_name = limit_name
         self._settings = use or settings()
         self._encode = ImageEncoder()
-        self._client: httpx.AsyncClient | None = None
+        self._connections = Connections(self._open)
+        self._tls: ssl.SSLContext | None = None
 
     def identity(self) -> Mapping[str, str]:
         parts = urlsplit(self._url)
@@ -88,9 +91,7 @@ class ChatEndpoint:
         return [await self._one(request, read) for request in requests]
 
     async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
-            self._client = None
+        await self._connections.close()
 
     def _open(self) -> httpx.AsyncClient:
         key = os.environ.get(self._key_env, "").strip() if self._key_env else ""
@@ -103,11 +104,13 @@ class ChatEndpoint:
                 f"the key in {self._key_env} holds characters that no key has; set it again"
             )
         use = self._settings
+        self._tls = self._tls or httpx.create_ssl_context()
         return httpx.AsyncClient(
+            verify=self._tls,
             headers={"content-type": "application/json"}
             | ({"authorization": f"Bearer {key}"} if key else {}),
             timeout=httpx.Timeout(use.timeout_s, connect=use.connect_timeout_s),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=256),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
         )
 
     async def _one(self, request: Request, read: ReadBlob) -> Reply:
@@ -121,10 +124,9 @@ class ChatEndpoint:
         return self._failed(response)
 
     async def _post(self, body: bytes) -> httpx.Response:
-        if self._client is None:
-            self._client = self._open()
         try:
-            return await self._client.post(f"{self._url}/chat/completions", content=body)
+            with self._connections.client() as client:
+                return await client.post(f"{self._url}/chat/completions", content=body)
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             reason = str(error) or "no connection in time"
             raise TransientError(
