@@ -51,6 +51,9 @@ class Settings(BaseSettings):
     cache_dir: Path = Field(
         default_factory=user_cache_dir, description="Downloads, trained heads, cached replies."
     )
+    embedded_dir: Path | None = Field(
+        None, description="Folder with your own copies of the embedded weight files."
+    )
     runs_dir: Path = Field(Path("runs"), description="Where runs without --out are written.")
     price_file: Path | None = Field(
         None,

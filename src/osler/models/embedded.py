@@ -2,16 +2,16 @@
 
 An embedded file is looked for in this order, and its SHA-256 is checked wherever it is found:
 
-1. an explicit path (an argument, or the folder named by ``OSLER_EMBEDDED_DIR``),
+1. an explicit path (an argument, or the folder of the setting ``embedded_dir``),
 2. the installed package it ships in (its folder only: nothing of the package is imported),
-3. ``embedded/`` in Osler's cache,
-4. the package registry's hub, never on its own: Osler downloads nothing behind your back.
+3. ``embedded/`` in Osler's cache.
+
+Nothing is downloaded behind your back: where all fail, the error says what to install.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -19,8 +19,6 @@ from pathlib import Path
 
 from osler.core import MissingError
 from osler.settings import settings
-
-FOLDER_VARIABLE = "OSLER_EMBEDDED_DIR"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +119,14 @@ def find_embedded(file: EmbeddedFile, path: str | Path | None = None) -> Located
 def _places(file: EmbeddedFile, path: str | Path | None) -> list[tuple[str, Path]]:
     if path is not None:
         return [("explicit", Path(path))]
+    use = settings()
     places = []
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder:
-        places.append(("explicit", Path(folder) / Path(file.path).name))
+    if use.embedded_dir is not None:
+        places.append(("explicit", use.embedded_dir / Path(file.path).name))
     home = package_folder(file.module)
     if home is not None:
         places.append(("package", home / file.path))
-    places.append(("cache", settings().cache_dir / "embedded" / Path(file.path).name))
+    places.append(("cache", use.cache_dir / "embedded" / Path(file.path).name))
     return places
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
 
 from osler.core import MissingError
 from osler.images import Image, Modality
@@ -102,9 +99,6 @@ SOURCES: tuple[Source, ...] = (
              "T1 of the middle of a brain, 2 mm, spatially normalised"),
     _nibabel("neck-angiogram", "nicom/tests/data/slicethickness_empty_string.dcm",
              "nibabel-tof", "time-of-flight angiogram, maximum projection"),
-    Source("t1-head", "matplotlib", "matplotlib", "mpl-data/sample_data/s1045.ima.gz",
-           "matplotlib-s1045", "mri", "PSF-based, BSD-compatible (matplotlib)", "train",
-           "sagittal T1 of a whole head, 256 px"),
 )  # fmt: skip
 """All sources. 693_J2KI of pydicom is left out on purpose: its data set is non-commercial; the
 grey and white matter maps of nilearn too: they show the same template as ``mni-t1``; pydicom's
@@ -153,13 +147,9 @@ def load_source(key: str) -> Image:
     """
     source = source_named(key)
     path = source_path(source)
-    if path.name.endswith(".ima.gz"):  # raw 256 x 256 16-bit samples, no header
-        values = np.frombuffer(gzip.decompress(path.read_bytes()), "<u2").reshape(256, 256)
-        image = Image(pixels=values, axes="yx", unit="a.u.")
-    else:
-        from osler.images import read
+    from osler.images import read
 
-        image = read(path)
+    image = read(path)
     return image.with_pixels(
         image.pixels,
         modality=source.modality,

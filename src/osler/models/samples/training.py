@@ -40,8 +40,7 @@ def training_pictures() -> list[Picture]:
     MissingError
         A package that holds one of them is not installed.
     """
-    brains = (_epi, _deep_brain, _head_mr)
-    parts = (*brains, _other_mr, _chest, _ultrasound, _bones, _fundus, _skin)
+    parts = (_epi, _deep_brain, _other_mr, _chest, _ultrasound, _bones, _fundus, _skin)
     return [one for part in parts for one in part()]
 
 
@@ -124,19 +123,6 @@ def _deep_brain() -> Iterator[Picture]:
             for turn, turned in _all_turns(image) if view == "axial" else [("plain", image)]:
                 yield picture(f"deep-{view}{index}-{turn}", source, turned, region=_HEAD,
                               **placed(turned))  # fmt: skip
-
-
-def _head_mr() -> Iterator[Picture]:
-    source = source_named("t1-head")
-    whole = display(load_source("t1-head"))
-    sagittal = Fact("sagittal", _SEEN)
-    for way, front in (("plain", "left"), ("sideways", "right")):
-        for name, rows in (("whole", (0, 256)), ("brain", (20, 150))):
-            image = crop(whole, *rows, 0, 256)
-            turned = image if way == "plain" else flip(image, "sideways")
-            facing = Fact(front, "the face, seen by eye")
-            yield picture(f"t1-head-{name}-{way}", source, turned, region=_HEAD, plane=sagittal,
-                          anterior=facing)  # fmt: skip
 
 
 def _other_mr() -> Iterator[Picture]:
