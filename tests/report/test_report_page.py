@@ -193,7 +193,7 @@ def test_examples_carry_images_votes_and_marks(read: Strict) -> None:
     images = [a for tag, a in read.elements if tag == "img"]
     assert len(images) >= 20
     assert all(a["alt"] and (a["src"] or "").startswith("data:image/webp") for a in images)
-    assert any(word in read.text for word in ("✓ right", "✗ wrong"))
+    assert any(word in read.text for word in ("✓ correct", "✗ wrong"))
     assert re.search(r"[ABCD] [123]/3", read.text)
 
 
@@ -248,3 +248,19 @@ def test_a_benchmark_without_own_parts_still_gets_a_report(one_run: Path, tmp_pa
     read = Strict(write_report(other).read_text(encoding="utf-8"))
     assert {"baselines", "notes", "repeat"} <= set(read.ids)
     assert "levels" not in read.ids
+
+
+def test_cells_of_few_items_stay_pale() -> None:
+    from osler.evaluate.benchmarks.medq_deg.report.where import where_section
+
+    def summary(n: int) -> dict[str, object]:
+        robust = {"value": 0.2, "low": 0.1, "high": 0.4}
+        return {
+            "by_level": [{"level": "0", "robust": {"value": 0.9}}, {"level": "2"}],
+            "cells": [{"by": "modality", "key": "ct", "level": "2", "n": n, "robust": robust}],
+        }
+
+    assert 'class="num loss-5"' in where_section(summary(40))
+    few = where_section(summary(4))
+    assert 'class="num loss-2"' in few
+    assert "n 4*" in few

@@ -86,10 +86,15 @@ def labels(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
     tags = []
     if is_smoke(run, summary):
         tags.append("smoke benchmark: shows that everything works, says nothing about medicine")
+    model = run.get("model")
+    identity = model.get("identity") if isinstance(model, Mapping) else None
+    if identity and identity.get("note"):
+        tags.append(str(identity["note"]))
     return tag(
         "p",
         *[tag("span", text, class_="tag") for text in tags],
         tag("span", "For research use only.", class_="quiet"),
+        class_="labels",
     )
 
 

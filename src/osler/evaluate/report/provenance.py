@@ -13,7 +13,6 @@ from .tables import Column, details, facts, table
 def provenance(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
     """Command, versions, seeds, data hash, model identity, judge, status counts."""
     command = str(run.get("command") or "")
-    plan = run.get("plan") or {}
     return join(
         [
             tag("p", "This command repeats the run; a stopped run is resumed by the same command."),
@@ -23,9 +22,9 @@ def provenance(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
             facts(
                 [
                     ("Osler", foreign(run.get("osler", "not recorded"))),
-                    ("Seed", foreign(plan.get("seed", "not recorded"))),
-                    ("Sampling", foreign(_pairs(plan.get("sampling")))),
-                    ("Judge", foreign(_pairs(plan.get("judge")) or "none: read by rules")),
+                    ("Seed", foreign(run.get("seed", "not recorded"))),
+                    ("Sampling", foreign(_pairs(run.get("sampling")))),
+                    ("Judge", foreign(_judge(run.get("judge")) or "none: read by rules")),
                     ("Data hash", tag("code", foreign(data_hash(run) or "not recorded"))),
                 ]
             ),
@@ -38,7 +37,7 @@ def provenance(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
             _counts(
                 "Calls that got no reply, by the last failure.", "Failure", summary.get("failures")
             ),
-            _identity(plan.get("model") or summary.get("model")),
+            _identity(run.get("model")),
             details("Everything the run recorded about itself", _everything(run)),
         ]
     )
@@ -64,8 +63,15 @@ def _counts(caption: str, name: str, found: Mapping[str, Any] | None) -> Safe | 
     return table(caption, [Column(name, False), "Count"], rows)
 
 
-def _identity(identity: object) -> Safe | None:
-    if not isinstance(identity, Mapping) or not identity:
+def _judge(judge: object) -> str:
+    if not isinstance(judge, Mapping):
+        return ""
+    return _pairs({"name": judge.get("name"), **(judge.get("identity") or {})})
+
+
+def _identity(model: object) -> Safe | None:
+    identity = model.get("identity") if isinstance(model, Mapping) else None
+    if not identity:
         return None
     return table(
         "What decides the model's answers.",

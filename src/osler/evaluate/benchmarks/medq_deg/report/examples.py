@@ -34,10 +34,10 @@ def examples_section(summary: Summary, rows: Sequence[Row], read_blob: ReadImage
     return join(
         [
             paragraphs(
-                "One box a question: the clean image first, then its degraded forms. Right and "
-                "wrong are counted over all trials by the robust parser; under it the votes of "
-                "each letter, and a reply as the model wrote it. Images are small copies of "
-                "what the model saw."
+                "One box a question, the correct option ticked: the clean image first, then its "
+                "degraded forms. Correct and wrong are counted over all trials by the robust "
+                "parser; under it the votes of each letter, and a reply as the model wrote it. "
+                "Images are small copies of what the model saw."
             ),
             *[_example(g, why, images) for g, why in zip(groups, reasons, strict=True)],
         ]
@@ -54,9 +54,9 @@ def _example(group: Sequence[Row], why: str, images: Mapping[str, str]) -> Safe:
     options = [
         tag(
             "strong" if letter == first["gold"] else "span",
+            "✓ " if letter == first["gold"] else "",
             f"{letter} ",
             foreign(text, 160),
-            " (right)" if letter == first["gold"] else "",
         )
         for letter, text in first["options"].items()
     ]
@@ -90,7 +90,7 @@ def _shot(row: Row, images: Mapping[str, str]) -> Safe:
 
 
 def verdict(row: Row) -> Safe:
-    """Right or wrong in a word and a sign, the votes, and one reply as it was written."""
+    """Correct or wrong in a word and a sign, the votes, and one reply as it was written."""
     answers: Sequence[Mapping[str, Any]] = row.get("answers") or []
     if row["status"] != "scored" or row["robust"] is None:
         return tag("span", f"unscored ({words(row['status'])})", class_="bad")
@@ -98,11 +98,11 @@ def verdict(row: Row) -> Safe:
     counts = ", ".join(f"{k} {n}/{len(answers)}" for k, n in sorted(votes.items()))
     right = row["robust"]
     if right >= 1:
-        mark = tag("span", "✓ right", class_="ok")
+        mark = tag("span", "✓ correct", class_="ok")
     elif right <= 0:
         mark = tag("span", "✗ wrong", class_="bad")
     else:
-        mark = tag("span", f"◐ right in {100 * right:.0f} %", class_="mixed")
+        mark = tag("span", f"◐ correct in {100 * right:.0f} %", class_="mixed")
     said = next((a["text"] for a in answers if a["text"]), "")
     reply = join([tag("br"), tag("span", "“", foreign(said, 72), "”", class_="reply")])
     return join([mark, tag("br"), foreign(counts), reply if said else None])

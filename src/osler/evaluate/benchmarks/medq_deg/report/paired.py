@@ -29,8 +29,9 @@ def paired_section(summary: Summary) -> Safe:
                 "Each pair is one question, once clean and once degraded. A pair counts as right "
                 "when more than half of its trials are: b went from right to wrong, c from wrong "
                 "to right. McNemar's test asks whether b and c could be equal; Holm's p allows "
-                "for the number of rows of one table, and is the one to trust when looking for "
-                "the worst row."
+                "for the number of rows of one table. Both take pairs as independent; where a "
+                "patient or image gives several, p by patient, a sign-flip test that keeps "
+                "them together, is the one to trust, as are the intervals."
             ),
             _table("All pairs by level.", [p for p in pairs if p["by"] == "all"], span),
             _table("Loss by degradation and level, largest first.", alone, span),
@@ -61,6 +62,7 @@ def _table(caption: str, pairs: Sequence[Mapping[str, Any]], span: float) -> Saf
             count(p["c"]),
             Cell(p_value(p["p_mcnemar"]), p["p_mcnemar"]),
             Cell(p_value(p["p_holm"]), p["p_holm"]),
+            Cell(p_value(p["p_group"]), p["p_group"]),
         ]
         for p in pairs
     ]
@@ -73,7 +75,8 @@ def _table(caption: str, pairs: Sequence[Mapping[str, Any]], span: float) -> Saf
         Column("loss, compat"),
         Column("b", about="right clean, wrong degraded"),
         Column("c", about="wrong clean, right degraded"),
-        Column("p", about="McNemar's exact test"),
-        Column("p (Holm)", about="adjusted for the number of rows of this grouping"),
+        Column("p McNemar", about="McNemar's exact test"),
+        Column("p Holm", about="McNemar's, adjusted for the number of rows of this grouping"),
+        Column("p by patient", about="sign-flip test, the pairs of a patient flipped together"),
     ]
     return table(caption, heads, rows, sortable=True)

@@ -43,7 +43,8 @@ def where_section(summary: Summary) -> Safe:
             paragraphs(
                 "Change of robust accuracy against the clean images, in percentage points, on "
                 "the same questions where pairs exist. Under it the accuracy itself and n. "
-                f"A star marks fewer than {FEW} items: too few to conclude anything."
+                f"A star marks fewer than {FEW} items: too few to conclude anything, so their "
+                "colour is kept pale."
             ),
             key(("loss", "worse than clean"), ("gain", "better than clean")),
             tag("div", shown_tables[0], tag("div", *shown_tables[1:]), class_="heatmaps"),
@@ -105,7 +106,9 @@ def _heat_cell(
     n = cell.get("n") or 0
     few = "*" if n < FEW else ""
     under = tag("span", f"{percent(value)}, n {count(n)}{few}", class_="n")
-    return Cell(join([points(change), under]), change, heat(change))
+    # A few items must not shout: their colour stops at the second of five steps.
+    full = 0.3 if n >= FEW or change is None else max(0.3, 2.5 * abs(change))
+    return Cell(join([points(change), under]), change, heat(change, full))
 
 
 def worst_section(summary: Summary) -> Safe:
