@@ -73,7 +73,7 @@ def _cell(radius: float, squeeze: float, angle: float) -> Plane:
     category="artifacts",
     modalities=("pathology",),
     levels={1: {"count": 6, "size": 0.068}, 2: {"count": 15, "size": 0.114},
-            3: {"count": 28, "size": 0.16}},
+            3: {"count": 24, "size": 0.14}},
     source=_MEDQ + "19, 11 dB at levels 1, 2. Dust and pigment out of focus, after FrOoDo (2023)",
 )  # fmt: skip
 def dark_spots(
