@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any, Generic, TypeVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from osler.core import InputError, UnknownNameError, plain, sha256_hex
+from osler.core import InputError, UnknownNameError, sha256_hex
 from osler.images import MODALITIES, Image, Modality, modality_named
 
 from .planes import Pixels, as_image, checked, frame_of, map_planes
@@ -24,9 +25,9 @@ T = TypeVar("T", Image, Pixels)
 class Record:
     """What was done to one image; :func:`replay` does it again, byte for byte.
 
-    ``params`` are the parameters used, ``drawn`` every random value by name; whole noise fields
-    are made again from ``seed``. ``lo``, ``hi``, ``unit`` and ``spacing`` are the full scale,
-    unit and in-plane spacing (row, column; mm) the relative parameters refer to.
+    ``params`` are all parameters used (defaults included), ``drawn`` every random value by name;
+    whole noise fields are made again from ``seed``. ``lo``, ``hi``, ``unit`` and ``spacing`` are
+    the full scale, unit and in-plane spacing (row, column; mm) that relative parameters refer to.
     ``input_sha256`` and ``output_sha256`` are hashes of type, shape and pixels.
     """
 
@@ -144,10 +145,7 @@ def degrade(
     whole = image if isinstance(image, Image) else as_image(np.asarray(image))
     entry = degradation_named(key)
     name = modality_named(modality) if modality is not None else whole.modality
-    used = entry.params(level, name)
-    _refuse_unknown(entry, params)
-    if params and level:
-        used |= params
+    used = full_params(entry, level, name, params)
     if not force:
         _refuse_senseless(entry, name, whole.source)
     frame = frame_of(checked(whole))
@@ -271,22 +269,46 @@ def _refuse_senseless(entry: Degradation, modality: Modality | None, source: str
     )
 
 
-def _refuse_unknown(entry: Degradation, params: Mapping[str, Value] | None) -> None:
-    if not params:
-        return
-    known = parameter_names(entry)
-    for name in params:
+def full_params(
+    entry: Degradation,
+    level: int,
+    modality: str | None,
+    params: Mapping[str, Value] | None = None,
+) -> dict[str, Value]:
+    """Every parameter of ``entry`` at ``level``: its defaults, the level's row, then ``params``.
+
+    Raises
+    ------
+    UnknownNameError
+        For a parameter it does not have.
+    InputError
+        For a level out of range, or a text where a number belongs (or the reverse).
+    """
+    row = entry.params(level, modality)
+    known = _parameters(entry.apply)
+    merged: dict[str, Value] = {k: v for k, v in known.items() if v is not None} | row
+    for name, value in (params or {}).items():
         if name not in known:
             raise UnknownNameError(f"parameter of {entry.key}", name, known)
-    plain(params)
+        usual = merged.get(name)
+        if usual is not None and isinstance(value, str) != isinstance(usual, str):
+            kind = "a text" if isinstance(usual, str) else "a number"
+            raise InputError(f"parameter {name} of {entry.key} is {kind}, not {value!r}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"parameter {name} of {entry.key} is {value}; give a finite number")
+        merged[name] = value
+    return merged if level else {}
 
 
 @lru_cache(maxsize=512)
-def _names(apply: Any) -> tuple[str, ...]:
-    kinds = (Parameter.KEYWORD_ONLY,)
-    return tuple(p.name for p in signature(apply).parameters.values() if p.kind in kinds)
+def _parameters(apply: Any) -> dict[str, Any]:
+    return {
+        p.name: None if p.default is Parameter.empty else p.default
+        for p in signature(apply).parameters.values()
+        if p.kind is Parameter.KEYWORD_ONLY
+    }
 
 
 def parameter_names(entry: Degradation) -> tuple[str, ...]:
     """Names of the parameters of a degradation."""
-    return _names(entry.apply)
+    return tuple(_parameters(entry.apply))

@@ -74,7 +74,7 @@ def ring(
     high: float = HIGH,
     field: float = FIELD,
 ) -> NDArray[Any]:
-    """Rings about the centre: a ``share`` of the bins reads wrong by ``gain`` (relative, normal)."""
+    """Rings about the centre: a ``share`` of the bins is wrong by ``gain`` (relative, normal)."""
     plane = scan(x, frame, low, high, field)
     beam = plane.projector()
     rng = draw.shared_rng("gains")

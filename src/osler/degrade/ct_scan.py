@@ -36,7 +36,8 @@ class Scan:
     @property
     def n(self) -> int:
         """Side of the square grid."""
-        return self.mu.shape[0]
+        done: int = self.mu.shape[0]
+        return done
 
     def views(self, wanted: int = 0) -> int:
         """``wanted``, or as many views as the grid has rows, between 180 and 720."""
@@ -71,7 +72,8 @@ class Scan:
         if self.x.dtype.kind == "f":
             return hu.astype(self.x.dtype)
         limits = np.iinfo(self.x.dtype)
-        return np.clip(np.rint(hu), limits.min, limits.max).astype(self.x.dtype)
+        done: NDArray[Any] = np.clip(np.rint(hu), limits.min, limits.max).astype(self.x.dtype)
+        return done
 
     def _inner(self) -> tuple[int, int]:
         height, width = self.x.shape

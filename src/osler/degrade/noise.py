@@ -41,7 +41,8 @@ def gaussian_noise(x: NDArray[Any], draw: Draw, frame: Frame, *, sigma: float) -
     rng = draw.rng("noise")
     if x.dtype == np.uint8:
         noise = _like(whole_normal(rng, shape, sigma * frame.span), x)
-        return cv2.add(x, noise, dtype=cv2.CV_8U).reshape(x.shape)
+        done: NDArray[Any] = cv2.add(x, noise, dtype=cv2.CV_8U).reshape(x.shape)
+        return done
     unit = to_unit(x, frame)
     unit += _like(normal(rng, shape, sigma), x)
     return from_unit(unit, x, frame)
@@ -60,5 +61,6 @@ def multiplicative_noise(
     """Normal noise proportional to the value above the foot of the scale: x (1 + sigma n)."""
     gain = _like(normal(draw.rng("noise"), _field_shape(x, frame), sigma, 1.0), x)
     if x.dtype == np.uint8:
-        return cv2.multiply(x, gain, dtype=cv2.CV_8U).reshape(x.shape)
+        done: NDArray[Any] = cv2.multiply(x, gain, dtype=cv2.CV_8U).reshape(x.shape)
+        return done
     return from_unit(to_unit(x, frame) * gain, x, frame)

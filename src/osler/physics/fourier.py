@@ -100,7 +100,8 @@ def _times(
 ) -> NDArray[Any]:
     # A line that is real, or imaginary, stays complex64: one pass, no promotion.
     line = weights.astype(np.complex64)
-    return np.multiply(spectrum, line[:, None] if axis == 0 else line, out=out)
+    done: NDArray[Any] = np.multiply(spectrum, line[:, None] if axis == 0 else line, out=out)
+    return done
 
 
 def magnitude(real: Plane, imaginary: Plane | None) -> Plane:

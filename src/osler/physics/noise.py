@@ -45,7 +45,8 @@ def look_up(table: NDArray[Any], rng: Generator, shape: tuple[int, ...]) -> NDAr
         done = cv2.LUT(bits.reshape(shape[0], -1), table.reshape(1, -1))
     else:
         done = table.take(bits)
-    return done.reshape(shape)
+    done: NDArray[Any] = done.reshape(shape)
+    return done
 
 
 @lru_cache(maxsize=64)
@@ -83,13 +84,17 @@ def rician(x: NDArray[Any], rng: Generator, sigma: float) -> NDArray[np.float32]
     real = normal(rng, x.shape, sigma)
     real += x
     imaginary = normal(rng, x.shape, sigma)
-    return cv2.magnitude(real, imaginary).reshape(x.shape)
+    done: NDArray[np.float32] = cv2.magnitude(real, imaginary).reshape(x.shape)
+    return done
 
 
 def rayleigh(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Fully developed speckle: Rayleigh amplitude of mean 1 (mean/sd = 1.913; Goodman 1985)."""
     scale = float(np.sqrt(2 / np.pi))
-    return cv2.magnitude(normal(rng, shape, scale), normal(rng, shape, scale)).reshape(shape)
+    done: NDArray[np.float32] = cv2.magnitude(
+        normal(rng, shape, scale), normal(rng, shape, scale)
+    ).reshape(shape)
+    return done
 
 
 def poisson(rng: Generator, mean: NDArray[Any]) -> NDArray[np.float32]:

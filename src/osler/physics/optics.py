@@ -27,7 +27,8 @@ def line_psf(length: float, angle: float) -> NDArray[np.float32]:
     weight = np.clip((length + 1) / 2 - along, 0, 1) * np.clip(1 - across, 0, 1)
     kernel = (weight / weight.sum()).astype(np.float32)
     kernel.setflags(write=False)
-    return kernel
+    done: NDArray[np.float32] = kernel
+    return done
 
 
 @lru_cache(maxsize=64)
@@ -41,7 +42,8 @@ def disc_psf(radius: float) -> NDArray[np.float32]:
     kernel = inside.reshape(size, fine, size, fine).mean(axis=(1, 3))
     kernel = (kernel / kernel.sum()).astype(np.float32)
     kernel.setflags(write=False)
-    return kernel
+    done: NDArray[np.float32] = kernel
+    return done
 
 
 def gaussian_blur(x: NDArray[Any], sigma: float) -> NDArray[Any]:
@@ -60,7 +62,8 @@ def gaussian_blur(x: NDArray[Any], sigma: float) -> NDArray[Any]:
         steps += 1
     left = float(np.sqrt((sigma**2 - 2 * (4**steps - 1) / 3) / 4**steps))
     if not steps:
-        return cv2.GaussianBlur(x, (0, 0), left).reshape(x.shape)
+        done: NDArray[Any] = cv2.GaussianBlur(x, (0, 0), left).reshape(x.shape)
+        return done
     height, width = x.shape[:2]
     margin = int(4 * sigma)  # the coarse grid mirrors right only at the first row and column
     x = cv2.copyMakeBorder(x, 0, margin, 0, margin, cv2.BORDER_REFLECT_101)
@@ -76,4 +79,5 @@ def gaussian_blur(x: NDArray[Any], sigma: float) -> NDArray[Any]:
 
 def convolve(x: NDArray[Any], kernel: NDArray[np.float32]) -> NDArray[Any]:
     """Correlate a plane with a small ``kernel``, edges mirrored, type and shape kept."""
-    return cv2.filter2D(x, -1, kernel).reshape(x.shape)
+    done: NDArray[Any] = cv2.filter2D(x, -1, kernel).reshape(x.shape)
+    return done

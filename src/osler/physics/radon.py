@@ -33,7 +33,8 @@ MU_WATER = 0.01929
 def attenuation(hu: NDArray[Any], mu_water: float = MU_WATER) -> Plane:
     """Hounsfield units as linear attenuation in 1/mm, never below zero (air is -1000 HU)."""
     mu = np.asarray(hu, np.float32) * np.float32(mu_water / 1000) + np.float32(mu_water)
-    return np.maximum(mu, 0, out=mu)
+    done: Plane = np.maximum(mu, 0, out=mu)
+    return done
 
 
 def hounsfield(mu: NDArray[Any], mu_water: float = MU_WATER) -> Plane:
@@ -54,7 +55,7 @@ class Projector:
     """
 
     n: int
-    angles: NDArray[np.float64]
+    angles: NDArray[Any]
     detectors: int
     padded: int
     matrix: Any
@@ -132,7 +133,8 @@ _REACH = WIDTH // 2 + 1
 
 def _mirrored(columns: NDArray[Any]) -> NDArray[Any]:
     """Conjugate at the opposite frequency: row r becomes row -r, columns reversed."""
-    return np.conj(np.roll(columns[::-1, ::-1], 1, axis=0))
+    done: NDArray[Any] = np.conj(np.roll(columns[::-1, ::-1], 1, axis=0))
+    return done
 
 
 def _extend(half: NDArray[Any]) -> NDArray[Any]:
@@ -190,4 +192,5 @@ def _ramp(length: int, window: str) -> Plane:
         "hann": 0.5 + 0.5 * np.cos(2 * np.pi * k),
         "hamming": 0.54 + 0.46 * np.cos(2 * np.pi * k),
     }
-    return (ramp * shapes[window]).astype(np.float32)
+    done: Plane = (ramp * shapes[window]).astype(np.float32)
+    return done
