@@ -1,8 +1,8 @@
 """The engines under measurement: ``python engine_players.py ENGINE --url U --out DIR ...``.
 
-Each runs in its own process and prints one line of JSON: CPU seconds of the run without imports,
-wall seconds, peak memory, samples scored, size of what it wrote. One sample is one question with
-one picture (or none).
+Each runs in its own process and prints one line of JSON: CPU seconds of the run, wall seconds, peak
+memory, samples scored, size of what it wrote. One sample is one question with one picture (or
+none).
 """
 
 from __future__ import annotations
@@ -39,15 +39,16 @@ class Pictures:
     name = "pictures"
     version = "1"
 
-    def __init__(self, digests: Sequence[str], folder: Path, count: int) -> None:
-        self._digests, self._folder, self._count = digests, folder, count
+    def __init__(self, digests: Sequence[str], folder: Path, numbers: range) -> None:
+        self._digests, self._folder, self._numbers = digests, folder, numbers
 
     def cases(self) -> Iterator[Any]:
         from osler.core import Case, Gold, ImageRef, Item
 
-        for number in range(self._count):
-            images = (ImageRef(self._digests[number]),) if self._digests else ()
-            item = Item(f"s{number:05d}", question(number), images, OPTIONS, tags={"n": "1"})
+        for number in self._numbers:
+            digest = self._digests[number % len(self._digests)] if self._digests else None
+            images = (ImageRef(digest),) if digest else ()
+            item = Item(f"s{number:07d}", question(number), images, OPTIONS, tags={"n": "1"})
             yield Case(item, Gold("ABCD"[number % 4]))
 
     def read_blob(self) -> Any:
@@ -130,22 +131,23 @@ def inspect(benchmark: Pictures, url: str, out: Path, *, log_images: bool) -> Ca
     return run
 
 
-def lm_eval(count: int, url: str, out: Path) -> Callable[[], int]:
+def lm_eval(numbers: range, url: str, out: Path) -> Callable[[], int]:
     """lm-evaluation-harness, text only: its chat endpoint has no way to send a picture."""
     os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = "1"
     os.environ["OPENAI_API_KEY"] = "none"
     import logging
 
+    import datasets  # noqa: F401 - what it would import during the run
     import lm_eval as harness
+    import torch  # noqa: F401
+    import transformers  # noqa: F401
     from lm_eval.models.openai_completions import LocalChatCompletion
 
     logging.disable(logging.WARNING)
     out.mkdir(parents=True, exist_ok=True)
     rows = out / "rows.jsonl"
     rows.write_text(
-        "".join(
-            json.dumps({"text": prompt_text(n), "gold": "ABCD"[n % 4]}) + "\n" for n in range(count)
-        )
+        "".join(json.dumps({"text": prompt_text(n), "gold": "ABCD"[n % 4]}) + "\n" for n in numbers)
     )
     task = {
         "task": "pictures",
@@ -212,6 +214,19 @@ def folder_mb(folder: Path) -> float:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
+def player(asked: argparse.Namespace, out: Path, numbers: range) -> Callable[[], int]:
+    """The engine that was asked for, ready to run the samples ``numbers``."""
+    if asked.engine == "lm-eval":
+        return lm_eval(numbers, asked.url, out)
+    digests: list[str] = []
+    if asked.pictures is not None:
+        digests = (asked.pictures / "digests.txt").read_text().split()
+    benchmark = Pictures(digests, asked.pictures or out, numbers)
+    if asked.engine == "osler":
+        return osler(benchmark, asked.url, out)
+    return inspect(benchmark, asked.url, out, log_images=asked.engine == "inspect-images")
+
+
 def main() -> None:
     """Prepare one engine, then measure its run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -221,17 +236,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--pictures", type=Path, help="folder of pictures; none: text only")
     asked = parser.parse_args()
-    digests: list[str] = []
-    if asked.pictures is not None:
-        digests = (asked.pictures / "digests.txt").read_text().split()
-    benchmark = Pictures(digests, asked.pictures or asked.out, asked.count)
-    if asked.engine == "osler":
-        run = osler(benchmark, asked.url, asked.out)
-    elif asked.engine == "lm-eval":
-        run = lm_eval(asked.count, asked.url, asked.out)
-    else:
-        keep = asked.engine == "inspect-images"
-        run = inspect(benchmark, asked.url, asked.out, log_images=keep)
+    run = player(asked, asked.out, range(asked.count))
     print("ready", flush=True)
     cpu, wall = cpu_seconds(), time.perf_counter()
     scored = run()
