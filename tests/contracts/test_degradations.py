@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -99,7 +100,8 @@ def test_declared_in_full(entry: Degradation) -> None:
     assert set(entry.levels) == {1, 2, 3}
     assert len(entry.source) > 5
     assert entry.summary.rstrip().endswith((".", ")"))
-    text = entry.apply.__doc__ or ""
+    # What all functions of a module share may be told once, at its head.
+    text = f"{entry.apply.__doc__} {sys.modules[entry.apply.__module__].__doc__}"
     for name in parameter_names(entry):
         assert name in text, f"{entry.key}: its docstring does not say what {name} is"
     for level in LEVELS:
@@ -154,10 +156,11 @@ def test_shape_type_and_range(entry: Degradation) -> None:
             assert after.shape == before.shape, name
             assert after.dtype == before.dtype, name
             assert np.isfinite(after).all(), name
-            span = done.record.hi - done.record.lo
-            # Nothing leaves the display by more than its own width (noise, overshoot at edges).
-            assert float(after.min()) >= min(float(before.min()), done.record.lo) - span, name
-            assert float(after.max()) <= max(float(before.max()), done.record.hi) + span, name
+            # Noise and overshoot leave the display by its own width at most; HU reach from air
+            # to metal, whatever the window.
+            room = done.record.hi - done.record.lo if image.unit != "HU" else 3100
+            assert float(after.min()) >= min(float(before.min()), done.record.lo) - room, name
+            assert float(after.max()) <= max(float(before.max()), done.record.hi) + room, name
 
 
 def test_grey_shown_as_rgb_stays_grey(entry: Degradation) -> None:
