@@ -106,9 +106,31 @@ def test_unanimous_and_few_groups_are_never_certain() -> None:
     assert one.groups == 1
     assert one.low == pytest.approx(wilson(1, 1)[0])
     three = estimate([1.0, 0.0, 1.0], list("abc"))
-    assert three.low <= wilson(2, 3)[0]
+    assert (three.low, three.high) == (0.0, 1.0)
     gap = estimate([0.0] * 8, list("abcdefgh"), bounds=(-1.0, 1.0))
     assert gap.low < 0 < gap.high
+
+
+def test_few_patients_use_student_t() -> None:
+    """Means of equal groups: the jackknife interval is the textbook t interval of their means."""
+    stats = pytest.importorskip("scipy.stats")
+    means = np.array([0.4, 0.5, 0.55, 0.6, 0.7, 0.5])
+    values = np.repeat(means, 10)
+    found = estimate(values, np.repeat(list("abcdef"), 10).tolist())
+    low, high = stats.t.interval(0.95, 5, means.mean(), stats.sem(means))
+    assert (found.low, found.high) == pytest.approx((low, high))
+
+
+def test_coverage_with_six_patients() -> None:
+    rng = np.random.default_rng(8)
+    hits = 0
+    for trial in range(300):
+        levels = np.clip(rng.normal(0.6, 0.15, 6), 0, 1)
+        values = (rng.random((6, 20)) < levels[:, None]).astype(float).ravel()
+        groups = np.repeat(list("abcdef"), 20).tolist()
+        found = estimate(values, groups, seed=trial, draws=200)
+        hits += found.low <= 0.599 <= found.high
+    assert hits / 300 >= 0.91
 
 
 @given(

@@ -2,8 +2,10 @@
 
 Items of one patient are not independent, so the cluster bootstrap draws whole groups with
 replacement and takes the ratio of sums (Efron & Tibshirani 1993, ch. 8; Davison & Hinkley 1997).
-With fewer than ten groups, or when every group says the same, that interval is too narrow (width
-zero for 5 right of 5); then it is widened to Wilson's interval with n = number of groups.
+With fewer than ten groups that interval is too narrow: it is widened to the jackknife's with
+Student's t at g - 1 degrees of freedom (Cameron & Miller 2015, section VI). When all groups say
+the same (5 right of 5) or there is only one, both would have width zero: then it is Wilson's
+interval with n = number of groups.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ def estimate(
     """Mean of ``values`` (n,) with a cluster-bootstrap interval over ``groups`` (n labels).
 
     ``bounds`` are the least and greatest possible value ((-1, 1) for a difference); they scale
-    Wilson's interval where it is needed and are never exceeded. Same seed, same interval, in any
+    Wilson's interval where that is needed, and are never exceeded. Same seed, same interval, in any
     order of the items.
 
     Raises
@@ -107,10 +109,9 @@ def estimates(
     found = []
     for j, limit in enumerate(limits):
         value = float(table[:, j].mean())
-        left = _leave_one_out(sums[:, j], sizes) if method == "bca" else None
-        low, high = _interval(value, drawn[:, j], left, _checked(confidence))
-        agree = bool(np.ptp(sums[:, j] / sizes) < 1e-12)
-        low, high = _widen(value, low, high, n_groups, agree, limit, confidence)
+        left = _leave_one_out(sums[:, j : j + 1], sizes[:, None])
+        low, high = _interval(value, drawn[:, j], left, _checked(confidence), method)
+        low, high = _widen(value, low, high, left, limit, confidence)
         found.append(Estimate(value, low, high, len(table), n_groups, confidence))
     return found
 
@@ -140,9 +141,9 @@ def macro_estimate(
         [_mean_of_means(w @ sums, w @ sizes) for w in resamples(n_groups, draws, seed)]
     )
     value = float(np.mean(sums.sum(0) / sizes.sum(0)))
-    low, high = _interval(value, drawn, None, _checked(confidence))
-    agree = bool(np.ptp(column) < 1e-12)
-    low, high = _widen(value, low, high, n_groups, agree, bounds, confidence)
+    left = _leave_one_out(sums, sizes)
+    low, high = _interval(value, drawn, left, _checked(confidence), "percentile")
+    low, high = _widen(value, low, high, left, bounds, confidence)
     return Estimate(value, low, high, column.size, n_groups, confidence)
 
 
@@ -216,17 +217,17 @@ def _mean_of_means(sums: Array, sizes: Array) -> Array:
 
 
 def _leave_one_out(sums: Array, sizes: Array) -> Array:
-    if sums.size < 2:
-        return sums / sizes
-    result: Array = (sums.sum() - sums) / (sizes.sum() - sizes)
-    return result
+    """The mean of stratum means (g,) without each group in turn, from (g, strata) tables."""
+    if len(sums) < 2:
+        return _mean_of_means(sums, sizes)
+    return _mean_of_means(sums.sum(0) - sums, sizes.sum(0) - sizes)
 
 
 def _interval(
-    value: float, drawn: Array, left: Array | None, confidence: float
+    value: float, drawn: Array, left: Array, confidence: float, method: Method
 ) -> tuple[float, float]:
     tails = np.array([(1 - confidence) / 2, (1 + confidence) / 2])
-    if left is not None:
+    if method == "bca":
         tails = _bca_tails(value, drawn, left, tails)
     low, high = np.quantile(drawn, tails)
     return min(float(low), value), max(float(high), value)
@@ -250,14 +251,24 @@ def _widen(
     value: float,
     low: float,
     high: float,
-    n_groups: int,
-    agree: bool,
+    left: Array,
     bounds: tuple[float, float],
     confidence: float,
 ) -> tuple[float, float]:
-    if agree or n_groups < FEW_GROUPS:
-        lo, span = bounds[0], bounds[1] - bounds[0]
+    """The interval made honest for few groups, or groups that all say the same (see above)."""
+    n_groups, lo, span = left.size, bounds[0], bounds[1] - bounds[0]
+    if n_groups < 2 or float(np.ptp(left)) < 1e-12:
         share = min(max((value - lo) / span, 0.0), 1.0)
         below, above = wilson(share * n_groups, n_groups, confidence)
-        low, high = min(low, lo + span * below), max(high, lo + span * above)
+        low, high = lo + span * below, lo + span * above
+    elif n_groups < FEW_GROUPS:
+        spread = float(((left - left.mean()) ** 2).sum()) * (n_groups - 1) / n_groups
+        half = _student(n_groups - 1, confidence) * sqrt(spread)
+        low, high = min(low, value - half), max(high, value + half)
     return max(low, bounds[0]), min(high, bounds[1])
+
+
+def _student(degrees: int, confidence: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees, 0.5 + confidence / 2))

@@ -36,8 +36,8 @@ def notes(
     groups = len(set(main.groups.tolist()))
     found.append(
         f"Intervals are 95 % cluster bootstraps (2,000 draws) over {groups} patients or images, "
-        f"not over {len(main)} items; with fewer than 10 groups, or all alike, they are widened to "
-        "Wilson's interval for that many independent answers."
+        f"not over {len(main)} items; with fewer than 10 of them they are widened by Student's t, "
+        "and to Wilson's interval where all agree."
     )
     lost = run.statuses.get("refused", 0) + run.statuses.get("unparsed", 0)
     if lost:

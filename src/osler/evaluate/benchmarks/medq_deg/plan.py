@@ -107,6 +107,8 @@ def check_levels(levels: Iterable[int]) -> tuple[int, ...]:
         If one is not 1, 2 or 3, or there is none.
     """
     found = tuple(sorted(set(levels)))
-    if not found or not set(found) <= {1, 2, 3}:
-        raise InputError(f"levels {', '.join(map(str, found)) or 'none'} are out of range; use 1,2")
+    wrong = [level for level in found if level not in (1, 2, 3)]
+    if wrong or not found:
+        named = ", ".join(map(str, wrong)) or "(none)"
+        raise InputError(f"level {named} is out of range; use some of 1, 2, 3")
     return found
