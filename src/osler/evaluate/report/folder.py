@@ -6,15 +6,21 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osler.core import BadFileError, ImageRef, InputError, sha256_hex
 
 Row = Mapping[str, Any]
-"""One item: item, group, status, compat, robust, question, options, gold, images (SHA-256),
-tags, parts, answers (trial, status, value, compat_value, text, probs)."""
+"""One item: item, group, status, compat, robust, gold, tags, parts. Items that the summary names
+in ``examples`` have also question, options, images (SHA-256) and answers (trial, status, value,
+compat_value, text, probs): texts of all items would take most of the time and the memory."""
+
+COLUMNS = 'item, "group", status, compat, robust, gold, tags, parts'
 
 AGAIN = "run the evaluation again; the replies in its journal are used"
+
+if TYPE_CHECKING:
+    import duckdb
 
 ReadImage = Callable[[ImageRef], "bytes | None"]
 
@@ -52,7 +58,8 @@ def open_run(path: str | Path) -> RunFolder:
     summary = _read_json(
         folder / "summary.json", "the run is not finished; run its command again to resume it"
     )
-    return RunFolder(folder, run, summary, _read_rows(folder / "scores.parquet"))
+    shown = example_ids(summary.get("examples"))
+    return RunFolder(folder, run, summary, _read_rows(folder / "scores.parquet", shown))
 
 
 def _read_json(path: Path, todo: str) -> Mapping[str, Any]:
@@ -67,22 +74,43 @@ def _read_json(path: Path, todo: str) -> Mapping[str, Any]:
     return value
 
 
-def _read_rows(path: Path) -> list[Row]:
-    """All rows of scores.parquet by item id, ``parts`` decoded; none when there is no such file."""
+def _read_rows(path: Path, shown: Sequence[str]) -> list[Row]:
+    """Rows of scores.parquet by item id, ``parts`` decoded; none when there is no such file."""
     if not path.is_file():
         return []
     import duckdb
 
     try:
         with duckdb.connect() as connection:
-            found = connection.execute("SELECT * FROM read_parquet(?)", [str(path)])
-            names = [column[0] for column in found.description or []]
-            rows = [dict(zip(names, values, strict=True)) for values in found.fetchall()]
+            rows = _select(connection, path, "true", COLUMNS, [])
+            whole = _select(connection, path, "list_contains(?, item)", "*", [list(shown)])
+        full = {row["item"]: row for row in whole}
+        rows = [full.get(row["item"], row) for row in rows]
         for row in rows:
-            row["parts"] = json.loads(row.get("parts") or "{}")
+            row["parts"] = json.loads(row["parts"] or "{}")
     except (duckdb.Error, ValueError) as error:
         raise BadFileError(path, "cannot be read as a table of scores", AGAIN) from error
-    return sorted(rows, key=lambda row: str(row["item"]))
+    return list(rows)
+
+
+def _select(
+    connection: duckdb.DuckDBPyConnection, path: Path, where: str, columns: str, values: list[Any]
+) -> list[dict[str, Any]]:
+    # Only our own constants become part of the statement; names and values are parameters.
+    query = f"SELECT {columns} FROM read_parquet(?) WHERE {where} ORDER BY item"  # noqa: S608
+    found = connection.execute(query, [str(path), *values])
+    names = [column[0] for column in found.description or []]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def example_ids(entry: object) -> list[str]:
+    """Every ``id`` in the examples of a summary, however they are nested."""
+    if isinstance(entry, Mapping):
+        own = [str(entry["id"])] if "id" in entry else []
+        return own + [i for value in entry.values() for i in example_ids(value)]
+    if isinstance(entry, list):
+        return [i for value in entry for i in example_ids(value)]
+    return []
 
 
 def data_folders(run: RunFolder) -> list[Path]:
