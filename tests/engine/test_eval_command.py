@@ -174,3 +174,11 @@ def test_list_shows_benchmarks_and_models(osler: Run) -> None:
     assert code == 0
     assert listed["benchmarks"] == [{"name": "toy", "version": "1", "title": "A toy"}]
     assert {"openai/", "osler/probe", "file:"} <= {m["prefix"] for m in listed["models"]}
+
+
+def test_passwords_in_an_address_are_not_written_down(osler: Run) -> None:
+    with serve() as server:
+        url = server.url.replace("//", "//me:hunter2@")
+        assert osler("eval", "toy", "-m", "x", "--base-url", url, "--out", "r")[0] == 0
+    kept = b"".join(p.read_bytes() for p in Path("r").iterdir())
+    assert b"hunter2" not in kept

@@ -151,7 +151,7 @@ def evaluate(
             progress=progress,
             command=_command(ctx, folder),
             arguments={
-                name: str(value) if isinstance(value, Path) else value
+                name: value if isinstance(value, int | float) else _no_secret(str(value))
                 for name, value in ctx.params.items()
                 if value not in (None, False, [])
             },
@@ -250,4 +250,9 @@ def _command(ctx: typer.Context, folder: Path) -> str:
         else:
             for one in value if isinstance(value, list | tuple) else [value]:
                 words += [flag, str(one)]
-    return shlex.join([*words, "--out", str(folder)])
+    return _no_secret(shlex.join([*words, "--out", str(folder)]))
+
+
+def _no_secret(text: str) -> str:
+    """``text`` without the user and password of an address."""
+    return re.sub(r"://[^/@\s]+@", "://", text)

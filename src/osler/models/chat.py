@@ -25,7 +25,7 @@ class ImageEncoder:
     a request is sent, never earlier.
     """
 
-    def __init__(self, cap: int = 16 << 20) -> None:
+    def __init__(self, cap: int = 8 << 20) -> None:
         self._cap = cap
         self._held = 0
         self._parts: OrderedDict[str, bytes] = OrderedDict()
@@ -79,18 +79,24 @@ def request_body(
     pieces = [_json(fields)[:-1], b',"messages":[']
     if request.prompt.system:
         pieces += [_json({"role": "system", "content": request.prompt.system}), b","]
-    pieces += [b'{"role":"user","content":', _content(request.prompt.parts, read, encode), b"}]}"]
-    return b"".join(pieces)
+    pieces.append(b'{"role":"user","content":')
+    pieces += _content(request.prompt.parts, read, encode)
+    pieces.append(b"}]}")
+    return b"".join(pieces)  # once: a body is the largest thing in memory
 
 
-def _content(parts: Sequence[Part], read: ReadBlob, encode: ImageEncoder) -> bytes:
+def _content(parts: Sequence[Part], read: ReadBlob, encode: ImageEncoder) -> list[bytes]:
+    """Pieces of the ``content`` of a message."""
     if len(parts) == 1 and isinstance(parts[0], str):
-        return _json(parts[0])
-    encoded = [
-        _json({"type": "text", "text": part}) if isinstance(part, str) else encode(part, read)
-        for part in parts
-    ]
-    return b"[" + b",".join(encoded) + b"]"
+        return [_json(parts[0])]
+    pieces = []
+    for number, part in enumerate(parts):
+        pieces.append(b"," if number else b"[")
+        if isinstance(part, str):
+            pieces.append(_json({"type": "text", "text": part}))
+        else:
+            pieces.append(encode(part, read))
+    return [*pieces, b"]"]
 
 
 def read_reply(data: bytes, request: Request) -> Reply:

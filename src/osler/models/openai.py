@@ -140,7 +140,7 @@ class ChatEndpoint:
                 f"{self._host} broke the connection ({error})", "dropped"
             ) from error
         except (httpx.InvalidURL, httpx.DecodingError) as error:
-            raise FatalModelError(f"{self._url} cannot be used as an endpoint: {error}") from error
+            raise FatalModelError(f"{self._host} cannot be used as an endpoint: {error}") from error
 
     @property
     def _host(self) -> str:

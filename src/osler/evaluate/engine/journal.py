@@ -124,9 +124,10 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file where the disk allows it, and let go."""
+        """Leave one plain file that can be read from anywhere, where the disk allows it."""
         with contextlib.suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._db.execute("PRAGMA journal_mode=DELETE")
         self._db.close()
         self._unlock()
 

@@ -34,8 +34,8 @@ from .plan import Call
 EMPTY_TRIES = 3
 """Attempts after which an empty reply is believed: a model that says nothing has answered."""
 
-REFUSED_IN_A_ROW = 10
-"""Calls refused as wrong, without a single success, after which the rest is not tried."""
+LOST_AT_FIRST, LOST_LATER = 10, 50
+"""Calls given up in a row after which the rest is not tried: before the first success, after it."""
 
 GRACE_S = 10.0
 """Seconds that calls in flight are given after an error that ends the run."""
@@ -83,7 +83,7 @@ class Runner:
         self._budget = Budget(limits)
         self._rpm, self._tpm = Pace(limits.rpm), Pace(limits.tpm)
         self._estimator = Estimator(read) if self._budget.active or limits.tpm else None
-        self._answered = self._unreachable = self._refused = 0
+        self._answered = self._unreachable = self._lost = 0
 
     async def run(self, role: str, total: int, calls: Iterable[Call]) -> Progress:
         """Ask ``calls``; ends early when told to stop (see ``Stop.reason``)."""
@@ -198,6 +198,7 @@ class Runner:
             except Exception as unknown:  # noqa: BLE001 - a backend may fail in any way
                 what = f"{type(unknown).__name__}: {unknown}"
                 self._give_up(batch, Failure("exception", what), time.perf_counter() - started)
+                self._tell(len(batch))
                 return
             failure = Failure(error.kind, str(error))
             self._note(batch, failure, time.perf_counter() - started, spent)
@@ -205,10 +206,14 @@ class Runner:
             slow = error.kind == "rate_limit"
             rate_waits, faults = rate_waits + slow, faults + (not slow)
             delay = wait_after(error, faults + rate_waits, self._limits, self._seed, batch[0].key)
+            if delay is None:
+                raise FatalModelError(
+                    f"{error}, asking to wait {error.retry_after:.0f} s; the replies are kept, run "
+                    "the same command again then"
+                )
             over = faults >= self._limits.max_attempts or rate_waits >= self._limits.max_rate_waits
-            if over or delay is None or self._stop.event.is_set():
-                self._state.failed[failure.kind] += len(batch)
-                self._tell(len(batch))
+            if over or self._stop.event.is_set():
+                self._lose(batch, failure)
                 return
             self._state.retries[failure.kind] += len(batch)
             self._tell()
@@ -250,6 +255,7 @@ class Runner:
             self._book(reply)
             used += (reply.tokens_in or 0) + (reply.tokens_out or 0)
             self._answered += 1
+            self._lost = 0
         if used:
             self._tpm.correct(used - tokens)
         self._tell(len(batch))
@@ -268,15 +274,23 @@ class Runner:
             self._book(spent)
 
     def _give_up(self, batch: list[Call], failure: Failure, seconds: float) -> None:
+        """Record a failure that another attempt would not mend."""
         self._note(batch, failure, seconds)
+        self._lose(batch, failure, tell=False)
+
+    def _lose(self, batch: list[Call], failure: Failure, tell: bool = True) -> None:
+        """Count calls that stay without a reply; end the run when nothing works (any more)."""
         self._state.failed[failure.kind] += len(batch)
-        if failure.kind != "missing":
-            self._refused += len(batch)
-        if self._refused >= REFUSED_IN_A_ROW and not self._answered:
+        if tell:
+            self._tell(len(batch))
+        if failure.kind == "missing" or (failure.kind == "bad_request" and self._answered):
+            return  # these say something about the item, not about the model
+        self._lost += len(batch)
+        if self._lost >= (LOST_LATER if self._answered else LOST_AT_FIRST):
             self._stop(
                 FatalModelError(
-                    f"{self._model.name} failed the first {self._refused} calls in the same way: "
-                    f"{failure.message}"
+                    f"{self._model.name}: {self._lost} calls in a row failed, the last with: "
+                    f"{failure.message}; mend that, then run the same command again"
                 )
             )
 
