@@ -151,7 +151,9 @@ def test_every_transfer_syntax_of_a_known_tile() -> None:
         if path.name.startswith("JPEG_Extended"):
             scale = float(np.median(image.pixels) / np.median(truth))
         error = np.abs(image.pixels / scale - truth).mean()
-        assert error < (1.6 if any(w in syntax for w in lossless) and "Lossy" not in syntax else 6), (
+        assert error < (
+            1.6 if any(w in syntax for w in lossless) and "Lossy" not in syntax else 6
+        ), (
             path.name,
             error,
         )
@@ -256,9 +258,7 @@ def test_monochrome1_is_turned_and_says_so() -> None:
     ds = pydicom.dcmread(path)
     image = read(path)
     low, high = 200.0, 0.684 * 4095 + 200
-    np.testing.assert_allclose(
-        image.pixels, low + high - (ds.pixel_array * 0.684 + 200), rtol=1e-5
-    )
+    np.testing.assert_allclose(image.pixels, low + high - (ds.pixel_array * 0.684 + 200), rtol=1e-5)
     assert image.meta["photometric"] == "MONOCHROME1"
     assert "inverted" in image.meta
     assert image.window is not None
@@ -344,9 +344,7 @@ def test_planar_configuration(tmp_path: Path) -> None:
 def test_ybr_full_colours_are_those_of_the_standard(tmp_path: Path) -> None:
     """Pure red, green, blue, white through the equations of PS3.3 C.7.6.3.1.2."""
     rgb = np.array([[255, 0, 0], [0, 255, 0], [0, 0, 255], [255, 255, 255]], float)
-    matrix = np.array(
-        [[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]]
-    )
+    matrix = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
     ybr = np.rint(rgb @ matrix.T + (0, 128, 128)).clip(0, 255).astype(np.uint8)
     ds = pydicom.dcmread(FILES / "examples_rgb_color.dcm")
     ds.Rows, ds.Columns, ds.PhotometricInterpretation = 2, 2, "YBR_FULL"

@@ -94,7 +94,9 @@ def save_dataset(ds: Dataset, path: str | Path) -> None:
                 dcmwrite(handle, ds, enforce_file_format=True)
         except (AttributeError, ValueError, TypeError, KeyError, struct.error) as error:
             reason = " ".join(str(error).split())[:160]
-            raise InputError(f"cannot write {path}: the data set is not valid ({reason})") from error
+            raise InputError(
+                f"cannot write {path}: the data set is not valid ({reason})"
+            ) from error
 
 
 def _frames(image: Image, path: object) -> tuple[NDArray[Any], NDArray[np.float64] | None]:

@@ -74,7 +74,7 @@ def _windowed(pixels: NDArray[Any], window: Window, function: str) -> NDArray[np
 
 
 def scale_to_bytes(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Values from ``low`` to ``high`` as 0 to 255, rounded; values outside are clipped."""
+    """Values from ``low`` to ``high`` as 0 to 255, rounded half up; values outside are clipped."""
     if not high > low:
         return np.zeros(pixels.shape, np.uint8)
     if pixels.dtype in (np.uint8, np.int16, np.uint16):
@@ -85,9 +85,8 @@ def scale_to_bytes(pixels: NDArray[Any], low: float, high: float) -> NDArray[np.
 
 
 def _ramp(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    out: NDArray[np.uint8] = (
-        np.rint((values - low) * (255.0 / (high - low))).clip(0, 255).astype(np.uint8)
-    )
+    shown = np.floor((values - low) / (high - low) * 255 + 0.5)
+    out: NDArray[np.uint8] = shown.clip(0, 255).astype(np.uint8)
     return out
 
 

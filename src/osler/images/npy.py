@@ -25,7 +25,7 @@ _PIXELS = "pixels"
 def read_npy(content: bytes, path: str | Path) -> Image:
     """An image from the bytes of a NPY file.
 
-    The file states no axes. Two dimensions are a plane, a last dimension of 3 or 4 is colour, any
+    The file states no axes. Two dimensions are a plane, a last dimension of 3 (unsigned) is colour, any
     other three are a volume (x, y, z) and four are (x, y, z, t); ``meta["axes"]`` says so.
     8-bit unsigned values have the unit ``8-bit``, all others ``unknown``.
 
@@ -37,7 +37,7 @@ def read_npy(content: bytes, path: str | Path) -> Image:
     pixels = _array(content, path)
     axes = _axes_of(pixels, path)
     return Image(
-        pixels=native(pixels[..., :3] if axes.endswith("c") else pixels),
+        pixels=native(pixels),
         axes=axes,
         unit="8-bit" if pixels.dtype == np.uint8 else "unknown",
         source=str(path),
@@ -75,7 +75,7 @@ def _array(content: bytes, path: object) -> NDArray[Any]:
 
 
 def _axes_of(pixels: NDArray[Any], path: object) -> Axes:
-    colour = pixels.ndim > 2 and pixels.shape[-1] in (3, 4) and pixels.dtype.kind == "u"
+    colour = pixels.ndim > 2 and pixels.shape[-1] == 3 and pixels.dtype.kind == "u"
     table: dict[tuple[int, bool], Axes] = {
         (2, False): "yx",
         (3, True): "yxc",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from osler.core import BadFileError, InputError, atomic
+from osler.core import BadFileError, InputError, write_bytes
 
 from .image import Axes, Image, Unit
 from .limits import check_shape
@@ -19,6 +21,23 @@ from .rescale import native
 
 # tifffile logs what is wrong with a file; the error that follows says it once.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+
+_BROKEN = (
+    tifffile.TiffFileError,
+    struct.error,
+    zlib.error,
+    ArithmeticError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What tifffile and its codecs raise on bytes that lie."""
 
 
 def read_tiff(content: bytes, path: str | Path, frame: int | None = None) -> Image:
@@ -58,7 +77,7 @@ def read_tiff(content: bytes, path: str | Path, frame: int | None = None) -> Ima
             palette = page.colormap if photometric == "PALETTE" else None
     except BadFileError:
         raise
-    except (tifffile.TiffFileError, ValueError, OSError, IndexError, KeyError, TypeError) as error:
+    except _BROKEN as error:
         raise BadFileError(
             path, f"is a truncated or broken TIFF ({error})", "copy or download it again"
         ) from error
@@ -157,13 +176,14 @@ def write_tiff(image: Image, path: str | Path) -> None:
             f"cannot write {path}: a TIFF cannot hold the geometry of a volume; write NIfTI, DICOM "
             "or NPZ, or choose a plane"
         )
-    with atomic(path) as handle:
-        tifffile.imwrite(
-            handle,
-            image.pixels,
-            photometric="rgb" if image.has_colour else "minisblack",
-            compression="zlib",
-            predictor=image.pixels.dtype.kind != "f",
-            metadata=None,
-            software=False,
-        )
+    content = io.BytesIO()  # tifffile wants a file with a name or none at all
+    tifffile.imwrite(
+        content,
+        image.pixels,
+        photometric="rgb" if image.has_colour else "minisblack",
+        compression="zlib",
+        predictor=image.pixels.dtype.kind != "f",
+        metadata=None,
+        software=False,
+    )
+    write_bytes(path, content.getvalue())
