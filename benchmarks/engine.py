@@ -112,7 +112,7 @@ def timed(
     }
     if each["cpu_ms"] <= 0:
         return {"error": "its fixed costs hide the cost of so few samples"}
-    return many | each
+    return many | each | {"fixed_s": few["cpu_s"]}
 
 
 def kill_and_resume(engine: str, work: Path, count: int, pictures: Path | None) -> dict[str, Any]:
@@ -161,9 +161,12 @@ def compared(
     failed = theirs.get("error")
     lost = count - theirs.get("scored", 0)
     if failed:
-        note = f"did not run: {failed}"
+        note = f"no figure: {failed}"
     elif lost:
         note = f"{note}; {lost} of {count} samples lost".removeprefix("; ")
+    if not failed:
+        fixed = f"fixed costs: osler {ours['fixed_s']:.1f} CPU-s, peer {theirs['fixed_s']:.1f}"
+        note = f"{note}; {fixed}".removeprefix("; ")
     for unit, value in (
         ("CPU-ms a sample", lambda m: m["cpu_ms"]),
         ("samples/s", lambda m: 1000 / m["wall_ms"]),

@@ -140,7 +140,6 @@ def lm_eval(numbers: range, url: str, out: Path) -> Callable[[], int]:
     import datasets  # noqa: F401 - what it would import during the run
     import lm_eval as harness
     import torch  # noqa: F401
-    import transformers  # noqa: F401
     from lm_eval.models.openai_completions import LocalChatCompletion
 
     logging.disable(logging.WARNING)
