@@ -94,16 +94,18 @@ def evaluate(
     from osler.models import load_model
     from osler.settings import settings, user_config_dir
 
-    from .eval_view import drawn_progress, plan_text, print_result
+    from .eval_view import drawn_progress, plan_text, print_result, waiting
 
     if benchmark is None or model is None:
         what = "a benchmark" if benchmark is None else "a model by --model"
         raise InputError(f"name {what}; `osler eval --list` shows what there is")
     use = settings(concurrency=concurrency, rpm=rpm, tpm=tpm, reuse_replies=reuse or None)
     card = benchmark_card(benchmark)
-    loaded = load_benchmark(benchmark, data, **_pairs("--set", setting))
+    with waiting("making the data ready"):
+        loaded = load_benchmark(benchmark, data, **_pairs("--set", setting))
     where: dict[str, Any] = {"base_url": base_url, "api_key_env": api_key_env}
-    asked = load_model(model, **where, **_pairs("--option", option))
+    with waiting("making the model ready"):
+        asked = load_model(model, **where, **_pairs("--option", option))
     grader = load_model(judge, **_pairs("--judge-option", judge_option)) if judge else None
     sampling = Sampling(
         temperature=card.temperature if temperature is None else temperature,

@@ -43,6 +43,17 @@ def drawn_progress() -> Iterator[Callable[[Progress], None]]:
         yield show
 
 
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """A spinner with ``what`` on stderr, when it is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(what):
+        yield
+
+
 def _note(state: Progress) -> str:
     cost = "cost unknown" if state.unpriced else f"${state.usd:.4f}"
     notes = [cost] if state.unpriced or state.usd else []
