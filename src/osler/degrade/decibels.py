@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.random import Generator
 
-from osler.physics.noise import normal
+from osler.physics.noise import modulus, normal
 
 from .scale import Plane
 
@@ -90,4 +90,4 @@ def speckle(
     """
     real, imaginary = gaussian_complex(rng, shape, sigma)
     scale = np.float32(math.sqrt(diffuse))
-    return cv2.magnitude(real * scale + np.float32(math.sqrt(1 - diffuse)), imaginary * scale)
+    return modulus(real * scale + np.float32(math.sqrt(1 - diffuse)), imaginary * scale)

@@ -16,6 +16,8 @@ from array_api_compat import array_namespace
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from .noise import modulus
+
 Plane = NDArray[np.float32]
 AXES = (-2, -1)
 
@@ -108,8 +110,7 @@ def magnitude(real: Plane, imaginary: Plane | None) -> Plane:
     """``|real + i imaginary|``."""
     if imaginary is None:
         return np.abs(real, out=real)
-    done: Plane = cv2.magnitude(real, imaginary)
-    return done
+    return modulus(real, imaginary)
 
 
 def low_pass(x: Plane, radius: float) -> Plane:

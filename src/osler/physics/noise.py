@@ -41,12 +41,12 @@ def look_up(table: NDArray[Any], rng: Generator, shape: tuple[int, ...]) -> NDAr
     """``table[bits]`` of ``shape``: equally likely draws from a table of 65,536 values."""
     n = int(np.prod(shape))
     bits = random_bits(rng, n)
+    found: NDArray[Any]
     if _WIDE_LUT:
-        done = cv2.LUT(bits.reshape(shape[0], -1), table.reshape(1, -1))
+        found = cv2.LUT(bits.reshape(shape[0], -1), table.reshape(1, -1))
     else:
-        done = table.take(bits)
-    done: NDArray[Any] = done.reshape(shape)
-    return done
+        found = table.take(bits)
+    return found.reshape(shape)
 
 
 @lru_cache(maxsize=64)
@@ -76,6 +76,16 @@ def whole_normal(rng: Generator, shape: tuple[int, ...], sigma: float) -> NDArra
     return look_up(_rounded_table(float(sigma)), rng, shape)
 
 
+def modulus(real: NDArray[Any], imaginary: NDArray[Any]) -> NDArray[Any]:
+    """``sqrt(real^2 + imaginary^2)``, the same bytes wherever the arrays lie in memory.
+
+    cv2.magnitude rounds differently from one memory address to another.
+    """
+    power: NDArray[Any] = np.square(real)
+    power += np.square(imaginary)
+    return np.sqrt(power, out=power)
+
+
 def rician(x: NDArray[Any], rng: Generator, sigma: float) -> NDArray[np.float32]:
     """Magnitude of ``x + n1 + i n2``, n1 and n2 normal with ``sigma`` (Gudbjartsson 1995).
 
@@ -84,14 +94,14 @@ def rician(x: NDArray[Any], rng: Generator, sigma: float) -> NDArray[np.float32]
     real = normal(rng, x.shape, sigma)
     real += x
     imaginary = normal(rng, x.shape, sigma)
-    done: NDArray[np.float32] = cv2.magnitude(real, imaginary).reshape(x.shape)
+    done: NDArray[np.float32] = modulus(real, imaginary).reshape(x.shape)
     return done
 
 
 def rayleigh(rng: Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Fully developed speckle: Rayleigh amplitude of mean 1 (mean/sd = 1.913; Goodman 1985)."""
     scale = float(np.sqrt(2 / np.pi))
-    done: NDArray[np.float32] = cv2.magnitude(
+    done: NDArray[np.float32] = modulus(
         normal(rng, shape, scale), normal(rng, shape, scale)
     ).reshape(shape)
     return done
