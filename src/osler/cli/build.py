@@ -13,7 +13,9 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Build a benchmark's data from your own images and questions."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Build a benchmark's data from your own images and questions.",
 )
 
 
@@ -132,8 +134,9 @@ def medq_deg(
     left = dataset.info["left_out"]
     typer.echo(
         f"{counts['items']} items from {counts['questions']} questions "
-        f"({counts['degradations_per_question']:.2f} degradations each) on {counts['images']} "
-        f"images of {counts['groups']} patients or images, in {dataset.folder}"
+        f"({counts['degradations_per_question']:.2f} degradations each) in {counts['images']} "
+        f"images of {counts['groups']} patients (where stated, else source images), "
+        f"in {dataset.folder}"
     )
     by_level = ", ".join(f"L{level} {n}" for level, n in counts["by_level"].items())
     typer.echo(f"By level: {by_level}")

@@ -39,7 +39,7 @@ _SPECIFIC = 3  # a degradation for at most this many modalities belongs to them
 _SIDE = re.compile(
     r"\b(left|right|upper|lower|superior|inferior|top|bottom|anterior|posterior|lateral\w*|"
     r"medial\w*|dextro\w*|clockwise|o'clock|horizontal\w*|vertical\w*|quadrant|direction|"
-    r"orientation|which side|above|below|view|projection|plane)\b",
+    r"orientation|side|above|below)\b",
     re.I,
 )
 
