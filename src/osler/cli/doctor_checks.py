@@ -132,11 +132,12 @@ def diagnose() -> Diagnosis:
     use = settings()
     extras = _extras()
     places = (_place("cache", use.cache_dir), _place("runs", use.runs_dir))
-    required = next((extra for extra in extras if extra.name == "required"), None)
     broken = [
         f"the package {p.name}{p.wanted} is {'too old or too new' if p.version else 'missing'}; "
-        f"get it with: {required.get}"
-        for p in (required.packages if required else ())
+        f"get it with: {extra.get}"
+        for extra in extras
+        if extra.name == "required"
+        for p in extra.packages
         if not p.ok
     ]
     broken += [
@@ -216,8 +217,19 @@ def _get(extra: str) -> str:
     return command
 
 
+_SAME = {
+    "opencv-python-headless": (
+        "opencv-python",
+        "opencv-contrib-python-headless",
+        "opencv-contrib-python",
+    )
+}
+"""Other distributions with the same content: any of them will do."""
+
+
 def _package(name: str, wanted: str) -> Package:
-    version = installed_version(name)
+    versions = (installed_version(other) for other in (name, *_SAME.get(name, ())))
+    version = next((found for found in versions if found), None)
     return Package(name, wanted, version, version is not None and fits(version, wanted))
 
 

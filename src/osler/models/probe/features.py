@@ -31,11 +31,13 @@ def features(encoder: Encoder, planes: Sequence[NDArray[np.uint8]]) -> tuple[Flo
     left and right thirds of the grid, of the upper and lower thirds, and an 8 x 8 thumbnail:
     where it is.
     """
+    if not planes:
+        return np.zeros((0, CONTENT), np.float32), np.zeros((0, LAYOUT), np.float32)
     grid = encoder.grids(planes)
     mean = grid.mean(axis=(2, 3))
     across = grid[:, :, :, :3].mean(axis=(2, 3)) - grid[:, :, :, 4:].mean(axis=(2, 3))
     down = grid[:, :, :3].mean(axis=(2, 3)) - grid[:, :, 4:].mean(axis=(2, 3))
-    stats = np.array([_statistics(plane) for plane in planes], np.float32).reshape(-1, _STATS)
+    stats = np.array([_statistics(plane) for plane in planes], np.float32)
     thumbs = np.array([_thumbnail(plane) for plane in planes], np.float32)
     return (
         np.hstack([mean, _WEIGHT * stats]),
