@@ -34,25 +34,29 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """The inner rectangle of a chart with its two scales."""
+    """The inner rectangle of a chart, in pixels, with its two scales."""
 
     x: Scale
     y: Scale
 
     @property
     def left(self) -> float:
+        """Where x begins."""
         return self.x.start
 
     @property
     def right(self) -> float:
+        """Where x ends."""
         return self.x.stop
 
     @property
     def bottom(self) -> float:
+        """Where y begins; larger than ``top``, for pixels count downwards."""
         return self.y.start
 
     @property
     def top(self) -> float:
+        """Where y ends."""
         return self.y.stop
 
 

@@ -152,6 +152,11 @@ def worst_section(summary: Summary) -> Safe:
                 f"than {FEW} items."
             ),
             key(("robust", "robust"), ("baseline", "best degenerate baseline")),
-            table("Cells whose robust accuracy is low beyond doubt.", heads, rows, sortable=True),
+            table(
+                "Degraded cells by robust accuracy, the lowest upper end first.",
+                heads,
+                rows,
+                sortable=True,
+            ),
         ]
     )
