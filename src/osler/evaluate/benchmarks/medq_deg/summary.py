@@ -155,13 +155,15 @@ def intra_flag(calibration: Sequence[Mapping[str, Any]], trials: int) -> bool | 
 
 def baseline_row(name: str, answers: Sequence[Answer], main: Frame, seed: int) -> dict[str, Any]:
     """A degenerate player on the very items of the headline."""
-    hits: dict[str, list[tuple[float, float]]] = {case.item.id: [] for case in main.cases}
-    gold = {case.item.id: case.gold.answer for case in main.cases}
-    for a in answers:
-        if a.item_id in hits:
-            right = gold[a.item_id]
-            hits[a.item_id].append((float(a.compat_value == right), float(a.value == right)))
-    columns = np.array([np.mean(found or [(0.0, 0.0)], axis=0) for found in hits.values()])
+    place = {case.item.id: i for i, case in enumerate(main.cases)}
+    gold = [case.gold.answer for case in main.cases]
+    hits, asked = np.zeros((len(main), 2)), np.zeros(len(main))
+    for answer in answers:
+        i = place.get(answer.item_id)
+        if i is not None:
+            hits[i] += answer.compat_value == gold[i], answer.value == gold[i]
+            asked[i] += 1
+    columns = hits / np.maximum(asked, 1)[:, None]
     compat, robust = estimates(columns, main.groups.tolist(), seed=seed)
     about = ABOUT.get(name, "")
     return {"name": name, "about": about, "compat": plain(compat), "robust": plain(robust)}
