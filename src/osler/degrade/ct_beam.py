@@ -58,7 +58,7 @@ def beam_hardening(
     "ring",
     category="artifacts",
     modalities=("ct",),
-    levels={1: {"gain": 0.005}, 2: {"gain": 0.02}, 3: {"gain": 0.05}},
+    levels={1: {"gain": 0.01}, 2: {"gain": 0.03}, 3: {"gain": 0.08}},
     source=f"detector bins with wrong gain; {_OURS}",
     aliases=("ring_artifact",),
 )
@@ -74,12 +74,16 @@ def ring(
     high: float = HIGH,
     field: float = FIELD,
 ) -> NDArray[Any]:
-    """Rings about the centre: a ``share`` of the bins is wrong by ``gain`` (relative, normal)."""
+    """Rings about the centre: a ``share`` of the bins is wrong by ``gain`` (relative, normal).
+
+    Over a full turn a bin sees offsets s and -s, so each half turn carries the mean of both.
+    """
     plane = scan(x, frame, low, high, field)
     beam = plane.projector()
     rng = draw.shared_rng("gains")
     error = normal(rng, (1, beam.detectors), gain)
     error *= rng.random((1, beam.detectors), dtype=np.float32) < share
+    error = (error + np.roll(error[:, ::-1], 1, axis=1)) / 2
     views = np.broadcast_to(-np.log(np.maximum(1 + error, 0.05)), (beam.views, beam.detectors))
     return plane.changed(plane.reconstruct(beam, np.ascontiguousarray(views)))
 

@@ -43,7 +43,7 @@ def undersampling(
     *,
     keep: float,
     centre: float,
-    density: float = 4.0,
+    density: float = 8.0,
 ) -> NDArray[Any]:
     """Measure only ``keep`` of the k-space columns, ``centre`` of them around zero; zero-filled.
 

@@ -21,7 +21,7 @@ _OURS = "levels are our choice"
     "wrap_around",
     category="artifacts",
     modalities=("mri",),
-    levels={1: {"fold": 0.2}, 2: {"fold": 0.35}, 3: {"fold": 0.5}},
+    levels={1: {"fold": 0.25}, 2: {"fold": 0.4}, 3: {"fold": 0.55}},
     source=f"phase field of view smaller than the body (aliasing); {_OURS}",
     aliases=("aliasing", "fold_over"),
 )

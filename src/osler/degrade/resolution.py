@@ -24,7 +24,7 @@ _METHODS = {
     category="resolution",
     modalities=MODALITIES,
     levels={
-        1: {"side": 611, "least": 1.68},
+        1: {"side": 611, "least": 1024 / 611},
         2: {"side": 65, "least": 3.4},
         3: {"side": 32, "least": 6.8},
     },
