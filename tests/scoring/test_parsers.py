@@ -82,6 +82,16 @@ TABLE = [
     ("Yes, there is a fracture.", TWO, "A", "ok", "A"),
     ("No", TWO, "B", "ok", None),
     ("F", TWO, None, "unparsed", None),
+    ("option c", BLUR, "C", "ok", "C"),
+    ("It can't be A, so B", BLUR, "B", "ok", "A"),
+    ("A: noise - no. B: ghosting - no. C: mild blur - yes. So C.", BLUR, "C", "ok", "A"),
+    ("C. mild blur or D. low contrast", BLUR, None, "unparsed", "C"),
+    ("Either B or D", BLUR, None, "unparsed", "B"),
+    ("I can't see any fracture. No.", TWO, "B", "ok", None),
+    ("I cannot view the image.", TWO, None, "refused", None),
+    ("Neither A nor B. C.", BLUR, "C", "ok", "A"),
+    ("D D D", BLUR, "D", "ok", "D"),
+    ("So a mild blur it is", BLUR, "C", "ok", "A"),
 ]
 
 

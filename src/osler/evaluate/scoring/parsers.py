@@ -159,6 +159,7 @@ _LEAD = (
     r"(?:(?:answer|choice|option|selection|conclusion|diagnosis|response)s?"
     r"\s*(?:is|are|was|would be|should be|must be|is most likely|is likely|[:=]|is:)\s*"
     r"|(?:\bi\s+(?:would\s+|will\s+|'d\s+)?(?:choose|pick|select|go\s+with|answer))\s+"
+    r"|\b(?:so|therefore|thus|hence)[,:]?\s+(?:it(?:'s|\s+is)\s+)?"
     r"|(?:choose|select|pick|go with)\s+(?:option\s+|answer\s+)?"
     r"|(?:correct|right|best|final)\s+(?:answer|choice|option)\s+"
     r"|答案\s*(?:应该是|应为|是|为|选|:)?\s*|(?:应选|故选|我选|选择|选项|选)\s*:?\s*)"
@@ -232,10 +233,11 @@ def _line_start(reply: str, options: Mapping[str, str]) -> Choice | None:
 
 
 def _stated(reply: str, options: Mapping[str, str]) -> set[str]:
-    """Letters in brackets or after "option" that are not denied."""
-    pattern = re.compile(rf"\(([{_letters(options)}])\)|\boption\s+([{_letters(options)}])\b")
+    """Letters in brackets, after "option", or offered by "or B.", that are not denied."""
+    one = f"([{_letters(options)}])"
+    pattern = re.compile(rf"\({one}\)|\boption\s+{one}\b|\bor\s+{one}(?=[.):,]|\s*$)", re.M)
     return {
-        match.group(1) or match.group(2)
+        match.group(match.lastindex or 0)
         for match in pattern.finditer(reply)
         if not _denied(reply, match.start(), match.end())
     }
@@ -254,7 +256,7 @@ def _unless_contradicted(reply: str, end: int, letter: str, options: Mapping[str
 # What is denied, refused or left standing ------------------------------------------------------
 
 _NOT_BEFORE = re.compile(
-    r"(?:\b(?:not|n't|never|neither|nor|exclude[sd]?|excluding|eliminate[sd]?|eliminating|"
+    r"(?:n't|\b(?:not|cannot|never|neither|nor|exclude[sd]?|excluding|eliminate[sd]?|eliminating|"
     r"rul(?:e[sd]?|ing)\s+out|reject(?:s|ed|ing)?|rather than|instead of|unlike|except|without|no)"
     r"|不是|不选|排除|非)"
     r"[\s,:]*(?:(?:be|an?|the|options?|answer|choice|is|are|any|evidence|of|signs?|either)\s+)*"
@@ -276,7 +278,10 @@ def _denied(reply: str, start: int, end: int) -> bool:
 
 _REFUSAL = re.compile(
     r"\b(?:i\s*(?:am|'m)\s+(?:sorry|unable|not\s+able|not\s+qualified)"
-    r"|(?:i|we)\s+(?:can(?:not|'t|\s+not)|am\s+not\s+able\s+to|do\s+not\s+have\s+enough|won't)"
+    r"|(?:i|we)\s+(?:can(?:not|'t|\s+not)|won't|will\s+not)\s+(?:\w+ly\s+)?(?:determine|answer|assess"
+    r"|provide|assist|help|tell|identify|diagnose|give|make|offer|say|comply|interpret|analy[sz]e"
+    r"|process|fulfil|do\s+(?:that|this)|(?:see|view|access|open)\s+(?:the|any|this|an)?\s*image)"
+    r"|(?:i|we)\s+do\s+not\s+have\s+enough"
     r"|(?:unable|impossible|not\s+possible)\s+to\s+(?:determine|answer|tell|say|identify|assess|see"
     r"|view|provide)"
     r"|cannot\s+(?:be\s+)?(?:determine|answer|assess|provide|assist|help|view|see)"
@@ -292,6 +297,7 @@ _TERM_BEFORE = re.compile(
     r"factor|blood|protein|part)\s+$",
     re.I,
 )
+_OPTION_BEFORE = re.compile(r"\b(?:option|choice|letter)\s+$", re.I)
 _TERM_AFTER = re.compile(r"^\s+(?:cells?|lines?|waves?|virus|scan|mode|lymphocytes?)\b", re.I)
 
 
@@ -325,8 +331,9 @@ def _bare(reply: str, options: Mapping[str, str]) -> set[str]:
     for match in re.finditer(_alone(options), text):
         letter, start, end = match.group(1), match.start(), match.end()
         term = _TERM_BEFORE.search(text[:start]) or _TERM_AFTER.match(text[end:])
-        if letter.islower() or term or _is_article(text, end, letter, options[letter]):
+        chosen = letter.isupper() or _OPTION_BEFORE.search(text[:start])
+        if not chosen or term or _is_article(text, end, letter, options[letter.upper()]):
             continue
         if not _denied(text, start, end):
-            found.add(letter)
+            found.add(letter.upper())
     return found
