@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from osler.bridges.inspect_logs import LoggedModel, import_log, read_log, write_answers
@@ -58,23 +59,64 @@ def scores_by_inspect(log: Any) -> dict[str, tuple[float | None, float | None]]:
     return {item: (values[0], values[1]) for item, values in found.items()}
 
 
-def test_both_engines_give_equal_scores_on_300_items(toy, loopback, tmp_path: Path) -> None:
-    benchmark = toy(300)
-    loopback.fails = {"Question 7:": 400}
-    log = run_inspect(as_task(benchmark), loopback, tmp_path / "logs")
+@pytest.fixture(scope="module")
+def medq_deg(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """MedQ-Deg on 60 generated questions, each clean and with two degradations at two levels."""
+    from osler.evaluate.benchmarks import load_benchmark
+    from osler.evaluate.benchmarks.medq_deg.compose import compose
+    from osler.evaluate.benchmarks.medq_deg.questions import SourceQuestion
+    from osler.images import Image
+
+    y, x = np.mgrid[:48, :48]
+    questions = [
+        SourceQuestion(
+            index=f"q{number}",
+            image=Image(
+                (120 + 90 * np.sin((x + number) / (4 + number % 7)) * np.cos(y / 9)).astype(
+                    np.uint8
+                ),
+                "yx",
+                modality="xray",
+                unit="8-bit",
+            ),
+            question=f"Which organ is shown in picture {number}?",
+            options={"A": "lung", "B": "liver", "C": "knee", "D": "heart"},
+            answer="ABCD"[number % 4],
+            modality="xray",
+            capability="perception" if number % 2 else "anatomy",
+            patient=f"p{number // 2}",
+        )
+        for number in range(60)
+    ]
+    folder = tmp_path_factory.mktemp("medq-deg")
+    compose(questions, folder / "data", per_item=(2, 2), levels=(1, 2))
+    return load_benchmark("medq-deg", folder / "data")
+
+
+def test_both_engines_give_equal_scores_on_300_items(
+    medq_deg: Any, loopback, tmp_path: Path
+) -> None:
+    loopback.fails = {"picture 7?": 400}
+    log = run_inspect(as_task(medq_deg), loopback, tmp_path / "logs")
     asked_by_inspect = sorted(_asked(loopback))
     loopback.seen.clear()
-    result = run_osler(benchmark, loopback, tmp_path / "run")
+    result = run_osler(medq_deg, loopback, tmp_path / "run")
 
     assert sorted(_asked(loopback)) == asked_by_inspect  # same words, pictures and sampling
-    assert {pictures[0] for _, pictures, _ in asked_by_inspect} == set(benchmark.blobs)
     ours, theirs = scores_by_osler(tmp_path / "run"), scores_by_inspect(log)
     assert len(ours) == 300
     assert ours == theirs
-    assert ours["q0007"] == (None, None)  # a failure is unscored in both, never 0
-    assert result.n_scored == 299
-    assert log.results.scores[0].unscored_samples == 1
+    failed = [case.item.id for case in medq_deg.cases() if "picture 7?" in case.item.question]
+    assert len(failed) == 5
+    assert {ours[item] for item in failed} == {(None, None)}  # unscored in both, never 0
+    assert result.n_scored == 295
+    assert log.results.scores[0].unscored_samples == 5
     assert {score for pair in ours.values() for score in pair} == {None, 0.0, 1.0}
+    assert any(compat != robust for compat, robust in ours.values())
+
+    imported = import_log(log.location, medq_deg, tmp_path / "imported", report=None)
+    drawn = {"benchmark", "headline", "by_level", "cells", "calibration", "paired", "n_scored"}
+    assert {k: imported.summary[k] for k in drawn} == {k: result.summary[k] for k in drawn}
 
 
 def _asked(server: Any) -> list[tuple[str, tuple[str, ...], tuple[Any, ...]]]:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from osler.core import InputError, MissingError, Prompt, Request, Sampling, UnknownNameError
+from osler.models.registry import load_model
 from osler.models.transformers_vision import load
 
 
@@ -205,6 +206,15 @@ def test_a_checkpoints_sampling_habits_are_put_aside(
     requests = [request_for(n, max_tokens=8) for n in range(3)]
     ours = [r.text for r in shelf.ask(load(f"hf/{copy}"), *requests)]
     assert ours == [r.text for r in shelf.ask(load(f"hf/{llava}"), *requests)]
+
+
+def test_the_registry_finds_it_and_the_setting_keeps_it_offline(
+    llava: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_model(f"hf/{llava}", batch=2).capabilities.batch == 2
+    monkeypatch.setenv("OSLER_OFFLINE", "1")
+    with pytest.raises(MissingError, match="offline"):
+        load("hf/osler-tests/no-such-model")
 
 
 def test_identity_follows_the_bytes_of_the_weights(llava: Path, tmp_path: Path) -> None:

@@ -24,12 +24,13 @@ from osler.core import (
     ReadBlob,
     Reply,
     Request,
-    UnknownNameError,
     content_hash,
     derive_rng,
     derive_seed,
 )
+from osler.settings import settings
 
+from .registry import check_options
 from .transformers_chat import chat_text, picture
 from .transformers_draw import (
     SeededDraw,
@@ -68,9 +69,7 @@ def load(name: str, **options: Any) -> TransformersVision:
     MissingError, FatalModelError
         As :func:`osler.models.transformers_load.open_checkpoint`.
     """
-    for key in options:
-        if key not in OPTIONS:
-            raise UnknownNameError("option of hf/ models", key, OPTIONS)
+    check_options("hf/ models", options, OPTIONS)
     try:
         batch = int(options.get("batch", 8))
     except ValueError:
@@ -80,12 +79,13 @@ def load(name: str, **options: Any) -> TransformersVision:
     source = name.removeprefix("hf/")
     if not source:
         raise InputError("hf/ needs a model: hf/ORG/NAME on the Hub, or hf/./folder")
+    offline = _truth("offline", options.get("offline", False)) or settings().offline
     checkpoint = open_checkpoint(
         source,
         device=str(options.get("device", "auto")),
         dtype=str(options.get("dtype", "auto")),
         revision=options.get("revision"),
-        offline=_truth("offline", options.get("offline", False)),
+        offline=offline,
         trust_remote_code=_truth("trust_remote_code", options.get("trust_remote_code", False)),
     )
     return TransformersVision(
@@ -123,19 +123,17 @@ class TransformersVision:
         self._ends = _forget_defaults(checkpoint)
 
     def identity(self) -> Mapping[str, str]:
-        """Model, exact revision, backend versions, dtype, device and how images are prepared."""
-        import torch
-        import transformers
+        """What decides the answers: model, exact revision, dtype, how images are prepared.
 
-        processor = self._checkpoint.processor
+        Batch, device and versions of libraries move the last bits only; they stand in the
+        record of the run, so that a resume may change them.
+        """
         return {
             "model": self.name,
             "revision": self._checkpoint.revision,
-            "backend": f"transformers {transformers.__version__}, torch {torch.__version__}",
-            "device": self._checkpoint.device,
+            "backend": "transformers",
             "dtype": self._checkpoint.dtype,
-            "image_processor": type(processor.image_processor).__name__,
-            "batch": str(self.capabilities.batch),
+            "image_processor": type(self._checkpoint.processor.image_processor).__name__,
             "mode": "choose" if self._choose else "write",
         }
 
