@@ -169,7 +169,8 @@ def test_stain_shift_changes_dye_amounts_as_asked_and_can_be_undone(apply, drawn
     b = np.array([h * 0.05, -h * 0.05, 0])
     before, after = optical(x) @ np.linalg.inv(dyes), optical(y) @ np.linalg.inv(dyes)
     inside = (y > 0.01).all(axis=-1) & (y < 0.99).all(axis=-1)
-    assert inside.mean() > 0.75
+    inside &= optical(x) @ [0.299, 0.587, 0.114] > 0.3  # tissue, not glass
+    assert inside.mean() > 0.6
     assert np.allclose(after[inside], (before * a + b)[inside], atol=2e-4)
     undone = np.exp(-(((after - b) / a) @ dyes)) * 256 / 255 - 1 / 255
     assert np.allclose(undone[inside], x[inside], atol=2e-4)

@@ -83,10 +83,11 @@ def test_us_blur_point_spread(apply) -> None:
 
 def test_us_gain_is_linear_in_decibels(apply) -> None:
     x = flat(0.6)
-    change = (apply("us_gain", x, ramp_db=24.0) - x)[:, 0] * 60
-    assert abs(change[0] - change[-1]) == pytest.approx(24.0, abs=1e-3)
-    assert np.allclose(np.diff(change), np.diff(change)[0], atol=1e-3)
-    assert change.sum() == pytest.approx(0, abs=0.1)
+    y = apply("us_gain", x, ramp_db=24.0)
+    change = 20 * np.log10(echo(y, 60.0) / echo(x, 60.0))[:, 0]
+    assert abs(change[0] - change[-1]) == pytest.approx(24.0, abs=0.02)
+    assert np.allclose(np.diff(change), np.diff(change)[0], atol=2e-3)
+    assert change.mean() == pytest.approx(0, abs=0.01)
 
 
 def test_us_shadow_loses_the_asked_decibels(apply, drawn) -> None:

@@ -83,11 +83,12 @@ def soft_step(values: Plane, edge: float, width: float) -> Plane:
     return (t * t * (3 - 2 * t)).astype(np.float32)
 
 
-def lit_area(unit: Plane, threshold: float, gap: float = 0.1) -> Plane:
+def lit_area(unit: Plane, threshold: float, gap: float = 0.1, *, convex: bool = False) -> Plane:
     """Soft mask of where a picture is: 1 on the scanned or lit area, 0 on the black surround.
 
     Found at 96 px: pixels above ``threshold`` (a share of full scale), closed over dark gaps up
-    to twice ``gap`` of the side, the largest connected part. All ones if that is next to nothing.
+    to twice ``gap`` of the side, the largest connected part (its convex hull where asked). All
+    ones if that is next to nothing.
     """
     height, width = unit.shape
     small = cv2.resize(unit, (96, 96), interpolation=cv2.INTER_AREA)
@@ -100,6 +101,10 @@ def lit_area(unit: Plane, threshold: float, gap: float = 0.1) -> Plane:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(closed)
     if count < 2 or stats[1:, cv2.CC_STAT_AREA].max() < 0.03 * closed.size:
         return np.ones((height, width), np.float32)
-    largest = labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
+    largest = (labels == 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))).astype(np.uint8)
+    if convex:
+        rows, cols = np.nonzero(largest)
+        hull = cv2.convexHull(np.stack([cols, rows], axis=1).astype(np.int32))
+        cv2.fillConvexPoly(largest, hull, 1)
     mask = cv2.resize(largest.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.clip(1.5 * mask - 0.25, 0, 1)

@@ -21,10 +21,9 @@ from .registry import Degradation, degradations
 from .samples import Sample, resized, samples
 from .scale import Pixels
 
-TILE = 160
+TILE = 180
 SEED = 20
 _LEVELS = (0, 1, 2, 3)
-_WORK = 320  # degraded at twice the tile's side, so fine grain is averaged as a page would
 
 _TITLES = {
     "any": "Every modality",
@@ -46,7 +45,7 @@ def gallery(
     Parameters
     ----------
     out_dir
-        Folder for the strips, ``<key>.webp``, each four tiles of 160 px.
+        Folder for the strips, ``<key>.webp``, each four tiles of 180 px.
     modality
         Only degradations made for this one.
     images
@@ -83,11 +82,11 @@ def gallery(
 
 def strip(entry: Degradation, sample: Sample) -> Pixels:
     """Clean image and levels 1 to 3 of ``entry`` side by side, uint8 (TILE, 4 TILE, 3)."""
-    source = resized(sample.pixels, _WORK)
+    source = resized(sample.pixels, TILE)
     tiles = []
     for level in _LEVELS:
         done = degrade(source, entry.key, level, seed=SEED, modality=sample.modality, force=True)
-        tile = resized(done.image, TILE)
+        tile = done.image
         tiles.append(tile if tile.ndim == 3 else np.repeat(tile[..., None], 3, axis=2))
     return np.hstack(tiles)
 
@@ -97,7 +96,7 @@ def _group(entry: Degradation) -> str:
 
 
 # What shows a degradation of every modality best: grey where colour adds nothing.
-_SHOWN_ON = {"noise": "mri", "motion": "ct", "resolution": "ct", "intensity": "mri"}
+_SHOWN_ON = {"noise": "mri", "motion": "ct", "intensity": "fundus"}
 
 
 def _sample_for(entry: Degradation, group: str, images: Mapping[str, Pixels]) -> Sample:

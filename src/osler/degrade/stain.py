@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from .registry import Draw, Frame, degradation
-from .scale import Pixels, Plane, from_unit, point, to_unit
+from .scale import Pixels, Plane, from_unit, luminance, over, point, to_unit
 
 HEMATOXYLIN = (0.65, 0.70, 0.29)
 EOSIN = (0.07, 0.99, 0.11)
@@ -44,7 +44,7 @@ def transmitted(optical: Plane) -> Plane:
     category="intensity",
     modalities=("pathology",),
     levels={1: {"scale": 0.12, "shift": 0.02}, 2: {"scale": 0.35, "shift": 0.06},
-            3: {"scale": 0.7, "shift": 0.10}},
+            3: {"scale": 0.55, "shift": 0.10}},
     source="Dye amounts C' = a C + b after colour deconvolution (Ruifrok and Johnston 2001)",
 )  # fmt: skip
 def stain_shift(x: Pixels, draw: Draw, frame: Frame, *, scale: float, shift: float) -> Pixels:
@@ -58,7 +58,7 @@ def stain_shift(x: Pixels, draw: Draw, frame: Frame, *, scale: float, shift: flo
         Change of the dye amounts: one dye times 1 + scale, its partner times 1 - scale, which is
         which drawn.
     shift
-        Amount added to one dye everywhere and taken from the other, in units of optical density.
+        Amount added to one dye in all tissue and taken from the other, in units of optical density.
     """
     sign = draw.choice("dye", (-1, 1))
     haze = draw.choice("haze", (-1, 1))
@@ -70,12 +70,15 @@ def stain_shift(x: Pixels, draw: Draw, frame: Frame, *, scale: float, shift: flo
         return point(x, frame, curve)
     matrix = stain_matrix()
     a = np.array([1 + sign * scale, 1 - sign * scale, 1 - 0.5 * sign * scale], np.float32)
-    b = np.array([haze * shift, -haze * shift, 0], np.float32)
-    # density' = ((density @ M^-1) a + b) @ M is one 3 x 3 matrix and one offset.
+    b = np.array([haze * shift, -haze * shift, 0], np.float32) @ matrix
+    # density' = (density @ M^-1) a @ M + b is one 3 x 3 matrix and one offset.
     mix = np.linalg.inv(matrix.astype(np.float64)) @ np.diag(a) @ matrix
-    affine = np.concatenate([mix.T, (b @ matrix)[:, None]], axis=1)
-    optical = cv2.transform(density(to_unit(x, frame)), affine)
-    return from_unit(transmitted(optical), x, frame)
+    before = density(to_unit(x, frame))
+    after = cv2.transform(before, mix.T.astype(np.float32))
+    # Bare glass takes no dye: the offset grows with density up to 0.3 and is full above.
+    tissue = np.clip(luminance(before) * np.float32(1 / 0.3), 0, 1)
+    after += over(tissue, x) * np.tile(b, (x.shape[1], 1))
+    return from_unit(transmitted(after), x, frame)
 
 
 @degradation(

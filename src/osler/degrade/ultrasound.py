@@ -120,7 +120,7 @@ def us_shadow(x: Pixels, draw: Draw, frame: Frame, *, loss_db: float, width: flo
     "us_gain",
     category="intensity",
     modalities=("ultrasound",),
-    levels={1: {"ramp_db": 10.0}, 2: {"ramp_db": 26.0}, 3: {"ramp_db": 48.0}},
+    levels={1: {"ramp_db": 12.0}, 2: {"ramp_db": 32.0}, 3: {"ramp_db": 54.0}},
     source="Time-gain compensation set wrong: gain in dB linear in depth",
     aliases=("us_tgc",),
 )
@@ -133,12 +133,11 @@ def us_gain(x: Pixels, draw: Draw, frame: Frame, *, ramp_db: float) -> Pixels:
         Gain error between the top and the bottom row in dB, half at each end.
     """
     sign = draw.choice("direction", (-1, 1))
-    rows = np.linspace(0.5, -0.5, x.shape[0], dtype=np.float32)[:, None]
-    gain = (sign * ramp_db / RANGE_DB) * rows
-    unit = to_unit(x, frame)
-    changed = unit + over(np.repeat(gain, x.shape[1], axis=1), x)
-    # No echo, no gain: black stays black, and what falls below the display floor is black.
-    return from_unit(np.where(unit > 0, np.maximum(changed, 0), unit), x, frame)
+    decibels = np.linspace(0.5, -0.5, x.shape[0], dtype=np.float32) * np.float32(sign * ramp_db)
+    gain = np.repeat((10 ** (decibels / 20))[:, None], x.shape[1], axis=1)
+    echo = amplitude(to_unit(x, frame), RANGE_DB)
+    echo *= over(gain, x)
+    return from_unit(shown(echo, RANGE_DB), x, frame)
 
 
 @degradation(
@@ -200,7 +199,10 @@ def us_clutter(x: Pixels, draw: Draw, frame: Frame, *, level_db: float) -> Pixel
     rows = np.linspace(0, 1, x.shape[0], dtype=np.float32)[:, None]
     fade = np.exp(-2.6 * rows) * 10 ** (cloud - 1)
     haze = (
-        np.float32(10 ** (level_db / 20)) * grain * fade * lit_area(luminance(unit), 0.03, 0.1) ** 3
+        np.float32(10 ** (level_db / 20))
+        * grain
+        * fade
+        * lit_area(luminance(unit), 0.03, convex=True) ** 3
     )
     echo = amplitude(unit, RANGE_DB)
     echo += over(haze, x)
