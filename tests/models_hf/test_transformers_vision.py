@@ -276,3 +276,32 @@ def test_pickled_weights_and_foreign_code_are_refused(llava: Path, tmp_path: Pat
     with pytest.raises(InputError, match="trust_remote_code"):
         load(f"hf/{foreign}")
     assert not mark.exists()
+
+
+def test_a_whole_run_through_the_engine(llava: Path, tmp_path: Path) -> None:
+    from osler.evaluate.benchmarks import load_benchmark
+    from osler.evaluate.benchmarks.medq_deg.compose import compose
+    from osler.evaluate.benchmarks.medq_deg.questions import SourceQuestion
+    from osler.evaluate.engine import evaluate
+    from osler.images import Image
+
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32), dtype=np.uint8)
+    questions = [
+        SourceQuestion(
+            index=f"q{n}",
+            image=Image(pixels[n], "yx", modality="xray", unit="8-bit"),
+            question="Which organ is shown?",
+            options={"A": "lung", "B": "liver"},
+            answer="A",
+            modality="xray",
+        )
+        for n in range(3)
+    ]
+    compose(questions, tmp_path / "data", per_item=(1, 1))
+    benchmark = load_benchmark("medq-deg", tmp_path / "data")
+    model = load_model(f"hf/{llava}", choose=True, batch=4)
+    result = evaluate(benchmark, model, tmp_path / "run", trials=2, report=None)
+    assert (result.n_items, result.n_scored) == (9, 9)
+    assert any(row["confidence"] == "model_prob" for row in result.summary["calibration"])
+    again = evaluate(benchmark, model, tmp_path / "run", trials=2, report=None)
+    assert again.summary["headline"] == result.summary["headline"]
