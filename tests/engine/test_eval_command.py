@@ -126,6 +126,7 @@ def test_wrong_key_and_dead_endpoint_are_one_sentence(osler: Run) -> None:
         (("toy", "-m", "file:gone.jsonl"), "gone.jsonl"),
         (("toy", "-m", "fake:", "--judge", "fake:"), "uses no judge"),
         (("toy", "-m", "fake:", "--budget-usd", "1"), "no price is known"),
+        (("toy", "-m", "vllm/x", "--api-key-env", "NO_SUCH_KEY"), "variable NO_SUCH_KEY"),
         (("toy", "-m", "vllm/x", "--base-url", "http://10.0.0.1/v1", "--offline"), "offline"),
     ],
 )

@@ -34,7 +34,7 @@ from osler.core import (
 )
 from osler.evaluate.engine import Journal, Limits, Price, evaluate, plan_run
 from osler.models import load_model
-from osler.models.fake import Fake, Script, serve
+from osler.models.fake import Fake, FakeServer, Script, serve
 
 FAST = Limits(concurrency=8, backoff_s=0.001)
 PRICES = {"toy-model": Price("toy-model", 10.0, 100.0)}
@@ -155,6 +155,15 @@ def test_a_missing_image_stops_the_run_and_is_named(toy: Toy, tmp_path: Path) ->
         ask(toy, Fake(), tmp_path / "run")
 
 
+def settled(server: FakeServer) -> int:
+    """Requests once those that were under way have arrived."""
+    seen = -1
+    while seen != server.requests:
+        seen = server.requests
+        time.sleep(0.3)
+    return seen
+
+
 def test_kill_in_the_middle_repeats_only_the_calls_in_flight(tmp_path: Path) -> None:
     script = Path(__file__).with_name("toy_benchmark.py")
     with serve(Script(delay_s=0.02)) as server:
@@ -165,7 +174,7 @@ def test_kill_in_the_middle_repeats_only_the_calls_in_flight(tmp_path: Path) -> 
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-        asked = server.requests
+        asked = settled(server)
         assert 60 <= asked < 200, "the kill came too late to mean anything"
         kept = rows(tmp_path / "run", "SELECT count(*) FROM replies")[0][0]
         assert asked - kept <= 8

@@ -93,7 +93,17 @@ class ChatEndpoint:
     async def close(self) -> None:
         await self._connections.close()
 
-    def _open(self) -> httpx.AsyncClient:
+    def check(self) -> None:
+        """See that a needed key is there, without a call.
+
+        Raises
+        ------
+        FatalModelError
+            The variable is not set, or holds what cannot be a key.
+        """
+        self._key()
+
+    def _key(self) -> str:
         key = os.environ.get(self._key_env, "").strip() if self._key_env else ""
         if self._key_required and not key:
             raise FatalModelError(
@@ -103,6 +113,10 @@ class ChatEndpoint:
             raise FatalModelError(
                 f"the key in {self._key_env} holds characters that no key has; set it again"
             )
+        return key
+
+    def _open(self) -> httpx.AsyncClient:
+        key = self._key()
         use = self._settings
         self._tls = self._tls or httpx.create_ssl_context()
         return httpx.AsyncClient(

@@ -17,7 +17,13 @@ def bind_roles(
     InputError
         The benchmark needs a judge and none is given, or one is given that it does not use, or
         the model would grade itself.
+    FatalModelError
+        A model that can tell beforehand (an optional method ``check``) cannot work.
     """
+    for bound in (model, judge):
+        check = getattr(bound, "check", None)
+        if check is not None:
+            check()
     needs_judge = isinstance(benchmark, JudgedBenchmark)
     if needs_judge and judge is None:
         raise InputError(f"{benchmark.name} needs a judge; name one by --judge MODEL")
