@@ -74,6 +74,8 @@ def test_paired_drop_and_mcnemar(summary: dict[str, Any]) -> None:
     assert hard["p_group"] < 1e-3
     assert hard["p_holm"] >= hard["p_mcnemar"]
     assert hard["b"] > hard["c"]
+    assert rows["all", "all", "2"]["p_homogeneity"] < 0.05
+    assert rows["all", "all", "2"]["n_pairs"] == 600
 
 
 def test_calibration_rows(summary: dict[str, Any]) -> None:

@@ -265,6 +265,16 @@ def test_load_benchmark_from_a_table_and_from_the_folder(place: Path) -> None:
         load_benchmark("medq-dog", table)
 
 
+def test_cached_dataset_follows_its_images(place: Path) -> None:
+    table = tsv(place / "t.tsv", [row(n) for n in range(2)])
+    first = load_benchmark("medq-deg", table)
+    again = load_benchmark("medq-deg", table)
+    assert first.data_folder == again.data_folder  # type: ignore[attr-defined]
+    png(place / "0.png", 9)
+    changed = load_benchmark("medq-deg", table)
+    assert changed.data_folder != first.data_folder  # type: ignore[attr-defined]
+
+
 def test_command_line(place: Path) -> None:
     from typer.testing import CliRunner
 

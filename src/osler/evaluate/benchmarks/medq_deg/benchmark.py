@@ -108,7 +108,7 @@ def load(data: str, **options: Any) -> MedQDeg:
     """The benchmark on ``data``: a dataset folder, a TSV/JSONL/JSON table, or ``mini``.
 
     A table or ``mini`` is composed first, into ``data_dir`` (default: Osler's cache, under the
-    hash of table and options, so a second run finds it there). Options: see
+    hash of its plan, so a second run finds it there). Options: see
     :func:`.sources.dataset_for`.
     """
     if Path(data).is_dir() and not options:

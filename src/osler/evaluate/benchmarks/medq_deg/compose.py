@@ -22,7 +22,7 @@ from osler.core import InputError, content_hash, write_json, write_text
 from osler.degrade import degradation_named
 from osler.degrade.apply import pixel_hash
 
-from .data import FORMAT, Dataset, lines, open_dataset
+from .data import FORMAT, Dataset, lines, open_dataset, read_info
 from .family import Family, Question, build_family
 from .plan import check_levels, choose
 from .questions import SourceQuestion
@@ -44,6 +44,7 @@ def compose(
     version: str = "1",
     smoke: bool = False,
     about: str = "",
+    named_by_plan: bool = False,
     jobs: int = 1,
     progress: Progress | None = None,
     skipped: Sequence[str] = (),
@@ -66,6 +67,8 @@ def compose(
         Choose among these degradations only (those that suit the modality).
     smoke
         True for a set that tests software and says nothing about medicine.
+    named_by_plan
+        Make the folder ``out_dir/<hash of the plan>``: for a cache of datasets.
     jobs
         Worker processes; 1 works in this one.
     progress
@@ -99,6 +102,7 @@ def compose(
         )
     plan = _plan(used, kept, seed, wanted)
     digest = content_hash(plan, 32)
+    folder = folder / digest if named_by_plan else folder
     if _finished(folder, digest):
         return open_dataset(folder)
     families = _families(used, kept, wanted, seed, folder)
@@ -219,6 +223,7 @@ def _plan(
             [
                 q.index, sha, q.question, list(q.options.items()), q.answer, q.modality,
                 q.capability, q.dataset, q.patient, q.licence, q.roi, kept[q.index],
+                dict(q.extra) if isinstance(q, SourceQuestion) else {},
             ]
             for q, sha in used
         ],
@@ -237,9 +242,8 @@ def _finished(folder: Path, digest: str) -> bool:
         return False
     if not folder.is_dir():
         raise InputError(f"{folder} is a file; give a folder for the dataset")
-    place = folder / "dataset.json"
-    if place.exists():
-        if json.loads(place.read_text(encoding="utf-8")).get("plan") == digest:
+    if (folder / "dataset.json").exists():
+        if read_info(folder).get("plan") == digest:
             return True
         raise InputError(
             f"{folder} holds another dataset (other questions, seed or options); "

@@ -99,7 +99,7 @@ def open_dataset(folder: str | Path) -> Dataset:
         A broken line, a duplicate id, an answer that is no option, a missing image.
     """
     folder = Path(folder)
-    info = _info(folder)
+    info = read_info(folder)
     path = folder / "items.jsonl"
     cases: list[Case] = []
     seen: dict[str, int] = {}
@@ -118,7 +118,14 @@ def open_dataset(folder: str | Path) -> Dataset:
     return Dataset(folder, info, tuple(cases))
 
 
-def _info(folder: Path) -> Mapping[str, Any]:
+def read_info(folder: Path) -> Mapping[str, Any]:
+    """``dataset.json`` of a dataset folder.
+
+    Raises
+    ------
+    InputError
+        There is none (the build did not finish), it is broken, or of a newer format.
+    """
     path = folder / "dataset.json"
     try:
         info = json.loads(path.read_text(encoding="utf-8"))

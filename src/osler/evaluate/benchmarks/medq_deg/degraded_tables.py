@@ -16,7 +16,7 @@ from osler.degrade import degradation_named
 from osler.images import format_of
 
 from .compose import counts
-from .data import FORMAT, Dataset, lines, open_dataset, store_image
+from .data import FORMAT, Dataset, lines, open_dataset, read_info, store_image
 from .family import group_of
 from .plan import asks_for_side
 from .rows import QuestionRow
@@ -44,9 +44,10 @@ def import_degraded(
     *,
     name: str,
     version: str = "1",
+    named_by_plan: bool = False,
     skipped: Sequence[str] = (),
 ) -> Dataset:
-    """A dataset folder from rows that come degraded.
+    """A dataset folder from rows that come degraded (options as :func:`.compose.compose`).
 
     Raises
     ------
@@ -55,8 +56,9 @@ def import_degraded(
     """
     folder = Path(out_dir)
     digest = content_hash([[r.index, r.degradation, r.level, r.pixels_sha256] for r in rows], 32)
+    folder = folder / digest if named_by_plan else folder
     if folder.exists() and any(folder.iterdir()):
-        if (folder / "dataset.json").is_file() and open_dataset(folder).info.get("plan") == digest:
+        if (folder / "dataset.json").is_file() and read_info(folder).get("plan") == digest:
             return open_dataset(folder)
         raise InputError(f"{folder} is not empty; choose a new folder for the dataset")
     homes = {r.index: r.pixels_sha256 for r in rows if not r.level}

@@ -139,6 +139,7 @@ def _row(
     entry = degradation_named(key) if level else None
     digest = content_hash(plain(record)) if record else ""
     tags = {
+        **_extra(question),
         "level": str(level),
         "degradation": key,
         "category": entry.category if entry else "clean",
@@ -150,7 +151,6 @@ def _row(
         "geometric": "1" if entry and entry.geometric else "0",
         "laterality": "1" if asks_for_side(question.question, question.options) else "0",
         "licence": question.licence,
-        **_extra(question),
     }
     content = {
         "parent": question.index,

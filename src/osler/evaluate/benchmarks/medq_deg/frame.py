@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import Answer, Case, InputError, Score, plain
-from osler.evaluate.scoring import Votes, estimates
+from osler.evaluate.scoring import Votes, estimates, same_trials
 
 from .score import score_case, votes_of
 
@@ -127,6 +127,8 @@ def gather(cases: Sequence[Case], answers: Sequence[Answer]) -> Run:
 
 
 def _columns(kept: Sequence[tuple[Case, Score, Votes]], trials: int) -> Frame:
+    if kept:
+        same_trials([votes for _, _, votes in kept])
     cases = [case for case, _, _ in kept]
     scores = [score for _, score, _ in kept]
     compat = np.array([score.compat for score in scores], dtype=np.float64)

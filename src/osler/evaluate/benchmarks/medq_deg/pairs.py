@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import plain
-from osler.evaluate.scoring import discordant, estimates, holm, mcnemar, sign_flip
+from osler.evaluate.scoring import (
+    discordant,
+    estimates,
+    holm,
+    mcnemar,
+    mcnemar_stratified,
+    sign_flip,
+)
 
 from .frame import Frame
 
@@ -25,7 +32,8 @@ def paired_rows(frame: Frame, groupings: Sequence[str], seed: int) -> list[dict[
     ``drop_compat`` the same of compat scores. McNemar calls an item right when more than half of
     its trials are (robust parser); ``b`` clean right and degraded wrong, ``c`` the reverse.
     ``p_group`` flips the pairs of one patient together; ``p_holm`` adjusts ``p_mcnemar`` for the
-    number of rows of the same grouping.
+    number of rows of the same grouping. The rows of all pairs also have ``p_homogeneity``: whether
+    degradations differ in which way pairs change.
     """
     clean, degraded = partners(frame)
     rows: list[dict[str, Any]] = []
@@ -37,6 +45,9 @@ def paired_rows(frame: Frame, groupings: Sequence[str], seed: int) -> list[dict[
             for key in keys:
                 pick = at if by == "all" else at & (frame.tags[by][degraded] == key)
                 row = _row(frame, clean[pick], degraded[pick], seed)
+                if by == "all":
+                    tables = _tables(frame, clean[pick], degraded[pick])
+                    row["p_homogeneity"] = mcnemar_stratified(tables)[1]
                 mine.append({"by": by, "key": key, "level": level, **row})
         for row, p in zip(mine, holm([r["p_mcnemar"] for r in mine]), strict=True):
             row["p_holm"] = p
@@ -62,6 +73,17 @@ def partners(frame: Frame) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     ]
     table = np.array(pairs, dtype=np.intp).reshape(-1, 2)
     return table[:, 0], table[:, 1]
+
+
+def _tables(
+    frame: Frame, clean: NDArray[np.intp], degraded: NDArray[np.intp]
+) -> list[tuple[int, int]]:
+    """Discordant pairs (b, c) of each degradation."""
+    keys = frame.tags["degradation"][degraded]
+    return [
+        discordant(frame.robust[clean[keys == k]] > 0.5, frame.robust[degraded[keys == k]] > 0.5)
+        for k in sorted(set(keys.tolist()))
+    ]
 
 
 def _row(

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from osler import __version__
-from osler.core import InputError, UnknownNameError, content_hash
+from osler.core import InputError, UnknownNameError
 from osler.settings import settings
 
 from .compose import compose
@@ -48,8 +47,8 @@ _OPTIONS: dict[str, Callable[[str], Any]] = {
 def dataset_for(data: str, **options: Any) -> Path:
     """The dataset folder for ``data``, composed if need be; options as :func:`build`.
 
-    ``data_dir`` says where to compose; the default is Osler's cache, under the hash of table and
-    options, so a second run finds it finished. Values may be text (from a command line).
+    ``data_dir`` says where to compose; the default is Osler's cache, under the hash of all that
+    decides the dataset, so a second run finds it finished. Values may be text (command line).
 
     Raises
     ------
@@ -68,11 +67,8 @@ def dataset_for(data: str, **options: Any) -> Path:
             )
         return Path(data)
     out = given.pop("data_dir", None)
-    if out is None:
-        deciding = {k: str(v) for k, v in given.items() if k not in ("jobs", "progress")}
-        stamp = [MINI, __version__] if data == MINI else _stamp(Path(data))
-        out = settings().cache_dir / "medq-deg" / content_hash([stamp, deciding], 24)
-    return build(data, out, **given).folder
+    place = out or settings().cache_dir / "medq-deg"
+    return build(data, place, named_by_plan=out is None, **given).folder
 
 
 def _read_options(options: dict[str, Any]) -> dict[str, Any]:
@@ -102,6 +98,7 @@ def build(
     modality: str | None = None,
     limit: int | None = None,
     skip_bad: bool = False,
+    named_by_plan: bool = False,
     jobs: int = 1,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
@@ -129,7 +126,7 @@ def build(
     verdicts = read_review(review) if review is not None else None
     shared: dict[str, Any] = {
         "seed": seed, "per_item": per_item, "levels": levels, "keys": keys, "keep": verdicts,
-        "jobs": jobs, "progress": progress,
+        "jobs": jobs, "progress": progress, "named_by_plan": named_by_plan,
     }  # fmt: skip
     if tables == [MINI]:
         from .mini import ABOUT, NAME, VERSION, mini_questions
@@ -159,7 +156,13 @@ def build(
                 raise InputError(
                     f"{paths[0]} comes degraded, so --review and --keys cannot change it"
                 )
-            return import_degraded(rows, out_dir, name=paths[0].stem, skipped=skipped or ())
+            return import_degraded(
+                rows,
+                out_dir,
+                name=paths[0].stem,
+                named_by_plan=named_by_plan,
+                skipped=skipped or (),
+            )
         return compose(rows, out_dir, name=paths[0].stem, skipped=skipped or (), **shared)
 
 
@@ -171,8 +174,3 @@ def _table(path: str | Path) -> Path:
             f"{path} does not exist; give a table ({kinds}), a dataset folder, or the word mini"
         )
     return found
-
-
-def _stamp(path: Path) -> list[str]:
-    found = _table(path).stat()
-    return [str(path.resolve()), str(found.st_size), str(found.st_mtime_ns)]
