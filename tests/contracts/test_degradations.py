@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -103,7 +104,9 @@ def test_declared_in_full(entry: Degradation) -> None:
     # What all functions of a module share may be told once, at its head.
     text = f"{entry.apply.__doc__} {sys.modules[entry.apply.__module__].__doc__}"
     for name in parameter_names(entry):
-        assert name in text, f"{entry.key}: its docstring does not say what {name} is"
+        assert re.search(rf"\b{name}\b", text), (
+            f"{entry.key}: its docstring does not say what {name} is"
+        )
     for level in LEVELS:
         for modality in (None, *entry.modalities):
             assert set(entry.params(level, modality)) <= set(parameter_names(entry))

@@ -1,4 +1,8 @@
-"""Artefacts of computed tomography from too few views, too small an arc, too few photons."""
+"""Artefacts of computed tomography from too few views, too small an arc, too few photons.
+
+Parameters that all share: ``low`` and ``high``, the HU of black and white of images that are not
+in HU; ``field``, mm of the longer side where no spacing is stated (see :mod:`ct_scan`).
+"""
 
 from __future__ import annotations
 
@@ -116,8 +120,9 @@ def low_dose(
     """Poisson noise of a dose cut in the projection domain, reconstructed with the ramp filter.
 
     The dose is chosen so that the noise is ``noise`` times full scale, or is ``photons`` a ray
-    where that is given; ``electronic`` is the readout noise in counts. Only the noise is
-    reconstructed and added, so at high dose the image comes back as it was.
+    where that is given; ``electronic`` is the readout noise in counts and ``views`` the number of
+    views (0: as many as the size asks for). Only the noise is reconstructed and added, so at high
+    dose the image comes back as it was.
     """
     plane = scan(x, frame, low, high, field)
     count = plane.views(views)

@@ -2,6 +2,9 @@
 
 Each adds the reconstruction of the *error* of its views, so that without the error the image
 comes back as it was.
+
+Parameters that all share: ``low`` and ``high``, the HU of black and white of images that are not
+in HU; ``field``, mm of the longer side where no spacing is stated (see :mod:`ct_scan`).
 """
 
 from __future__ import annotations
@@ -142,7 +145,10 @@ def ct_motion(
     high: float = HIGH,
     field: float = FIELD,
 ) -> NDArray[Any]:
-    """Doubled edges and streaks: views after a drawn moment come from a moved object."""
+    """Doubled edges and streaks: views after a drawn moment come from a moved object.
+
+    The object turns by ``degrees``, either way, and moves by ``shift`` of the longer side.
+    """
     plane = scan(x, frame, low, high, field)
     beam = plane.projector()
     n = plane.n
@@ -185,7 +191,7 @@ def metal(
     """Bright and dark streaks from ``count`` metal rods of radius ``size`` (of the longer side).
 
     Hard beam, photon starvation (``photons`` a ray, at least one counted) and the scanner's water
-    correction are modelled; the rods stand inside the body at drawn places.
+    correction are modelled; the rods of ``material`` stand inside the body at drawn places.
     """
     plane = scan(x, frame, low, high, field)
     beam = plane.projector()

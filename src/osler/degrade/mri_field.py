@@ -64,8 +64,8 @@ def zipper(
 ) -> NDArray[Any]:
     """Dotted lines along the rows' direction: a leaking transmitter at ``lines`` frequencies.
 
-    The interference has one readout frequency, hence one column, and a phase that is random from
-    one phase-encoding step to the next.
+    ``amplitude`` is that of the interference relative to full scale. It has one readout frequency,
+    hence one column, and a phase that is random from one phase-encoding step to the next.
     """
     unit = to_unit(x, frame)
     height, width = unit.shape
