@@ -200,7 +200,9 @@ def test_colour_volume_and_frames(tmp_path: Path) -> None:
         read(DATA / "example4d.nii.gz", frame=2)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     pixels=hnp.arrays(
         st.sampled_from([np.uint8, np.int16, np.uint16, np.int32, np.float32]),

@@ -25,7 +25,9 @@ from osler.core import BadFileError, InputError
 from osler.images import Image, Window, find_images, format_of, read, read_bytes, read_folder, write
 
 SKIMAGE = ["retina.jpg", "microaneurysms.png", "ihc.png", "cell.png", "phantom.png"]
-_here = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+_here = settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
 
 @pytest.mark.parametrize("name", SKIMAGE)

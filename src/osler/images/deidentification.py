@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pydicom import DataElement, Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
@@ -46,6 +47,15 @@ _STANDARD_ROOT = "1.2.840.10008."
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 _MAX_SHIFT_DAYS = 3650
 _DATES = ("DA", "TM", "DT")
+_UNCLEAR = (
+    AttributeError,
+    BytesLengthException,
+    KeyError,
+    NotImplementedError,
+    OverflowError,
+    TypeError,
+    ValueError,
+)
 _ALWAYS_DUMMY = {"DA": "19000101", "TM": "000000", "DT": "19000101000000", "AS": "000Y"}
 
 
@@ -188,10 +198,9 @@ def _clean(ds: Dataset, rules: _Rules) -> None:
             continue
         try:
             element = ds[tag]
-        except (ValueError, TypeError, AttributeError, NotImplementedError, KeyError):
-            _remove(ds, tag, rules)  # what cannot be read cannot be cleared
-            continue
-        _apply(ds, element, _action(number, element, rules), rules)
+            _apply(ds, element, _action(number, element, rules), rules)
+        except _UNCLEAR:
+            _remove(ds, tag, rules)  # what cannot be read or set cannot be cleared
 
 
 def _action(number: int, element: DataElement, rules: _Rules) -> str:
@@ -243,8 +252,9 @@ def _apply(ds: Dataset, element: DataElement, action: str, rules: _Rules) -> Non
 
 
 def _remove(ds: Dataset, tag: Any, rules: _Rules) -> None:
-    del ds[tag]
-    rules.done["X"] += 1
+    if tag in ds:
+        del ds[tag]
+        rules.done["X"] += 1
 
 
 def _dummy(ds: Dataset, element: DataElement, rules: _Rules) -> None:

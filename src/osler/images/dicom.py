@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import struct
 import warnings
 import zlib
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -36,6 +37,26 @@ _KEY_LENGTH = 16
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
 
 
+_BROKEN = (
+    BytesLengthException,
+    InvalidDicomError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    NotImplementedError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom raises on bytes that lie."""
+
+
 def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
     """The data set of a DICOM file, with or without preamble, also gzip-compressed.
 
@@ -53,11 +74,10 @@ def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
             _check_deflated(content, path)
             ds = dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
             _complete_meta(ds)
-            len(list(ds.keys()))
+            _drop_unreadable(ds)
     except BadFileError:
         raise
-    except (InvalidDicomError, EOFError, ValueError, KeyError, OSError, zlib.error, AttributeError,
-            TypeError, NotImplementedError, RecursionError, MemoryError) as error:  # fmt: skip
+    except _BROKEN as error:
         reason = " ".join(str(error).split())[:160] or type(error).__name__
         raise BadFileError(
             path, f"is a truncated or broken DICOM file ({reason})", "copy or export it again"
@@ -65,6 +85,22 @@ def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
     if len(ds) == 0:
         raise BadFileError(path, "is a DICOM file without any element", "export it again")
     return ds
+
+
+def _drop_unreadable(ds: Dataset) -> None:
+    """Remove elements whose bytes do not make a value, at every depth.
+
+    A reader that needs none of them can go on; one that does meets a missing attribute.
+    """
+    for tag in list(ds.keys()):
+        try:
+            element = ds[tag]
+        except _BROKEN:
+            del ds[tag]
+            continue
+        if element.VR == "SQ":
+            for item in element.value or ():
+                _drop_unreadable(item)
 
 
 def _check_deflated(content: bytes, path: object) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.encaps import generate_frames
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 from pydicom.uid import (
     HTJ2K,
@@ -35,13 +36,14 @@ from osler.core import BadFileError, InputError, MissingError
 from .dicom_tags import group, numbers, text, whole
 from .image import Unit, Window
 from .jpeg12 import decode_jpeg12, is_jpeg12
+from .jpeg_frame import check_frame
 from .limits import check_shape
 from .rescale import native, rescaled
 
 # One decoder for each syntax, so that what else is installed cannot change a pixel.
 _PLUGINS: dict[str, str] = {
-    JPEGBaseline8Bit: "gdcm",
-    JPEGExtended12Bit: "gdcm",
+    JPEGBaseline8Bit: "pillow",
+    JPEGExtended12Bit: "pillow",  # 8 bits of it; see jpeg12 for the rest
     JPEGLossless: "gdcm",
     JPEGLosslessSV1: "gdcm",
     JPEGLSLossless: "gdcm",
@@ -108,18 +110,26 @@ def stored_values(ds: Dataset, path: object, index: int | None = None) -> NDArra
         raise BadFileError(path, "is a DICOM object without rows and columns", "name an image")
     check_shape(path, (frames, rows, columns, samples))
     syntax = ds.file_meta.TransferSyntaxUID
-    plugin = _PLUGINS.get(syntax, "")
+    plugin = "gdcm" if is_jpeg12(ds) else _PLUGINS.get(syntax, "")
     try:
+        if plugin == "gdcm":
+            _check_frames(ds, rows, columns, samples)
         if is_jpeg12(ds):
             pixels: NDArray[Any] = decode_jpeg12(ds, frames, index)
         else:
             # Unused bits are dropped below, with a note and by High Bit.
             keep = {"correct_unused_bits": False} if _keeps_words(ds) else {}
             pixels = np.asarray(pixel_array(ds, index=index, decoding_plugin=plugin, **keep))
+        pixels = pixels.reshape((frames, rows, columns) + ((samples,) if samples > 1 else ()))
     except (ImportError, *_BROKEN) as error:
         raise _undecoded(ds, path, plugin, error) from error
-    shape = (frames, rows, columns) + ((samples,) if samples > 1 else ())
-    return native(pixels.reshape(shape))
+    return native(pixels)
+
+
+def _check_frames(ds: Dataset, rows: int, columns: int, samples: int) -> None:
+    bits = whole(ds, "BitsStored") or whole(ds, "BitsAllocated") or 0
+    for frame in generate_frames(ds.PixelData, number_of_frames=frame_count(ds)):
+        check_frame(frame, rows, columns, samples, bits)
 
 
 def _undecoded(ds: Dataset, path: object, plugin: str, error: Exception) -> Exception:

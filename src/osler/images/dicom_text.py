@@ -11,10 +11,10 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from .dicom import image_of
 from .dicom_pixels import has_pixels, stored_values, values_of
-from .dicom_tags import text
+from .dicom_tags import text, whole
 from .geometry import planes
 from .image import Image
-from .text import TextBox, blank_text, burned_in_text
+from .text import TextBox, blank_text, burned_in_text, without_text
 
 _PALETTE_GROUP = range(0x00281101, 0x00281224)
 
@@ -31,20 +31,17 @@ def blank_dataset(ds: Dataset, name: str) -> tuple[tuple[TextBox, ...], tuple[Te
     """
     if not has_pixels(ds):
         return (), ()
-    found = _read(ds, name)
-    if not found:
-        return (), ()
+    return without_text(lambda: _read(ds, name), lambda boxes: _blank(ds, name, boxes))
+
+
+def _blank(ds: Dataset, name: str, boxes: list[TextBox]) -> None:
     pixels = _stored(ds, name)
-    # Black is the lowest stored value, but the highest where high is dark.
-    dark_high = text(ds, "PhotometricInterpretation") == "MONOCHROME1"
+    black = None
+    if text(ds, "PhotometricInterpretation") == "MONOCHROME1":  # high is dark
+        signed = pixels.dtype.kind == "i"
+        black = 2 ** ((whole(ds, "BitsStored") or 8) - signed) - 1
     carrier = Image(pixels, "tyxc" if pixels.ndim == 4 else "tyx")
-    if dark_high:
-        top = pixels.max()
-        pixels = top - blank_text(Image(top - pixels, carrier.axes), found).pixels
-    else:
-        pixels = blank_text(carrier, found).pixels
-    _store(ds, pixels)
-    return tuple(found), tuple(_read(ds, name))
+    _store(ds, blank_text(carrier, boxes, black=black).pixels)
 
 
 def _read(ds: Dataset, name: str) -> list[TextBox]:

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, get_args
 
 import numpy as np
@@ -25,9 +26,9 @@ _PIXELS = "pixels"
 def read_npy(content: bytes, path: str | Path) -> Image:
     """An image from the bytes of a NPY file.
 
-    The file states no axes. Two dimensions are a plane, a last dimension of 3 (unsigned) is colour, any
-    other three are a volume (x, y, z) and four are (x, y, z, t); ``meta["axes"]`` says so.
-    8-bit unsigned values have the unit ``8-bit``, all others ``unknown``.
+    The file states no axes. Two dimensions are a plane, a last dimension of 3 (unsigned) is
+    colour, any other three are a volume (x, y, z), four are (x, y, z, t); ``meta["axes"]`` says
+    so. 8-bit unsigned values have the unit ``8-bit``, all others ``unknown``.
 
     Raises
     ------
@@ -55,7 +56,7 @@ def _array(content: bytes, path: object) -> NDArray[Any]:
             else npy_format.read_array_header_2_0
         )
         shape, _, dtype = read_header(stream)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TypeError, TokenError, RecursionError) as error:
         raise BadFileError(path, f"has a broken NPY header ({error})") from error
     if dtype.hasobject or dtype.kind not in "biuf":
         raise BadFileError(

@@ -16,7 +16,7 @@ from .files import read, write
 from .image import Image
 from .limits import content_of
 from .sniff import Format, suffix_of
-from .text import TextBox, blank_text, burned_in_text
+from .text import TextBox, blank_text, burned_in_text, without_text
 
 _NIFTI_TEXT = ("data_type", "db_name", "descrip", "aux_file", "intent_name")
 
@@ -59,11 +59,13 @@ def strip_file(
 def _without_text(image: Image) -> tuple[Image, tuple[TextBox, ...], tuple[TextBox, ...]]:
     if image.axes not in ("yx", "yxc"):
         raise InputError(f"{image.source} holds several frames; take them apart to blank text")
-    found = tuple(burned_in_text(image))
-    if not found:
-        return image, (), ()
-    image = blank_text(image, found)
-    return image, found, tuple(burned_in_text(image))
+    current = [image]
+
+    def blank(boxes: list[TextBox]) -> None:
+        current[0] = blank_text(current[0], boxes)
+
+    found, left = without_text(lambda: burned_in_text(current[0]), blank)
+    return current[0], found, left
 
 
 def _blocks(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -16,6 +16,9 @@ from .image import Image
 
 _ENLARGE_BELOW = 1200
 """Planes with a longer side under this are enlarged twice: small letters are read better so."""
+
+
+_LOOKS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +84,36 @@ def burned_in_text(image: Image, *, min_score: float = 0.5) -> list[TextBox]:
     return sorted(boxes, key=lambda b: (b.box[1], b.box[0]))
 
 
-def blank_text(image: Image, boxes: Iterable[TextBox], *, margin: int = 2) -> Image:
+def without_text(
+    look: Callable[[], list[TextBox]], blank: Callable[[list[TextBox]], None]
+) -> tuple[tuple[TextBox, ...], tuple[TextBox, ...]]:
+    """Look and blank until nothing more is read, three times at most.
+
+    A second look finds lines that a brighter neighbour hid from the first.
+
+    Returns
+    -------
+    found, left
+        The boxes that were blanked, and those still read at the end.
+    """
+    found: list[TextBox] = []
+    seen = look()
+    for _ in range(_LOOKS):
+        if not seen:
+            break
+        blank(seen)
+        found += seen
+        seen = look()
+    return tuple(found), tuple(seen)
+
+
+def blank_text(
+    image: Image, boxes: Iterable[TextBox], *, margin: int = 2, black: float | None = None
+) -> Image:
     """The image with the boxes, widened by ``margin`` pixels, set to black.
 
-    Black is 0 for unsigned values and the smallest value of the image for others. The boxes apply
-    to every frame of a cine.
+    Unless ``black`` is given it is 0 for unsigned values and the smallest value of the image for
+    others. The boxes apply to every frame of a cine.
 
     Raises
     ------
@@ -95,7 +123,8 @@ def blank_text(image: Image, boxes: Iterable[TextBox], *, margin: int = 2) -> Im
     if image.is_volume:
         raise InputError("text is blanked in planes and cines, not in volumes")
     pixels = image.pixels.copy()
-    black = 0 if pixels.dtype.kind == "u" else pixels.min()
+    if black is None:
+        black = 0 if pixels.dtype.kind == "u" else pixels.min()
     rows = image.axes.index("y")
     for found in boxes:
         left, top, right, bottom = found.box

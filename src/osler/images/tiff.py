@@ -28,6 +28,7 @@ _BROKEN = (
     struct.error,
     zlib.error,
     ArithmeticError,
+    AssertionError,
     AttributeError,
     IndexError,
     KeyError,
