@@ -8,6 +8,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # One thread a process: the workers of the numerical libraries fight each other on small machines.
 export OMP_NUM_THREADS ?= 1
+export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
