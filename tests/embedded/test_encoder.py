@@ -109,3 +109,10 @@ def test_the_graph_is_kept_and_valid() -> None:
     path = encoder_graph()
     assert path == encoder_graph()
     onnx.checker.check_model(onnx.load(str(path)))
+
+
+def test_a_broken_copy_in_the_cache_is_made_again(encoder: Encoder) -> None:
+    path = encoder_graph()
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    assert encoder_graph().read_bytes() == whole

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from osler.core import BadFileError, MissingError, write_bytes
+from osler.core import BadFileError, MissingError, sha256_hex, write_bytes, write_text
 from osler.settings import settings
 
-from .embedded import EFFICIENTNET_LITE0, find_embedded
+from .embedded import EFFICIENTNET_LITE0, file_sha256, find_embedded
 from .torch_weights import read_torch_weights
 
 SIDE = 224
@@ -44,7 +44,7 @@ Weights = Mapping[str, NDArray[Any]]
 
 
 def encoder_graph(weights_path: str | Path | None = None) -> Path:
-    """The ONNX file of the encoder, written to Osler's cache on first use.
+    """The ONNX file of the encoder, written to Osler's cache on first use, its checksum beside it.
 
     Parameters
     ----------
@@ -60,9 +60,12 @@ def encoder_graph(weights_path: str | Path | None = None) -> Path:
     source = EFFICIENTNET_LITE0
     folder = settings().cache_dir / "models"
     target = folder / f"efficientnet-lite0-{source.sha256[:12]}-v{_VERSION}.onnx"
+    stated = target.with_suffix(".sha256")
     located = find_embedded(source, weights_path)
-    if not target.is_file():
-        write_bytes(target, efficientnet_onnx(read_torch_weights(located.path)))
+    if not (target.is_file() and stated.is_file() and stated.read_text() == file_sha256(target)):
+        graph = efficientnet_onnx(read_torch_weights(located.path))
+        write_bytes(target, graph)
+        write_text(stated, sha256_hex(graph))
     return target
 
 
