@@ -33,7 +33,7 @@ def amplitude(unit: Plane, dynamic_range: float) -> Plane:
     exponent = np.clip(unit, 0, None)
     exponent -= 1
     exponent *= np.float32(dynamic_range) * _LN10_20
-    linear = cv2.exp(exponent)
+    linear: Plane = cv2.exp(exponent)
     linear -= floor
     return linear
 
@@ -41,7 +41,7 @@ def amplitude(unit: Plane, dynamic_range: float) -> Plane:
 def shown(linear: Plane, dynamic_range: float) -> Plane:
     """Shown grey of a linear amplitude: the inverse of :func:`amplitude`."""
     floor = np.float32(10 ** (-dynamic_range / 20))
-    level = cv2.log(np.maximum(linear, 0) + floor)
+    level: Plane = cv2.log(np.maximum(linear, 0) + floor)
     level *= np.float32(1 / dynamic_range) / _LN10_20
     level += 1
     return level
@@ -69,9 +69,9 @@ def gaussian_complex(
 
 
 def _gaussian(sigma: float) -> Plane:
-    return cv2.getGaussianKernel(2 * int(np.ceil(3 * sigma)) + 1, max(sigma, 1e-3)).astype(
-        np.float32
-    )
+    length = 2 * int(np.ceil(3 * sigma)) + 1
+    kernel: Plane = cv2.getGaussianKernel(length, max(sigma, 1e-3)).astype(np.float32)
+    return kernel
 
 
 def speckle(

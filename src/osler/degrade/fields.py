@@ -19,7 +19,7 @@ from .scale import Plane
 
 def short_side(x: NDArray[Any]) -> int:
     """Pixels of the shorter side of a plane: the unit of all relative lengths."""
-    return min(x.shape[:2])
+    return min(x.shape[0], x.shape[1])
 
 
 def coordinates(shape: tuple[int, ...]) -> tuple[Plane, Plane]:
@@ -74,7 +74,8 @@ def radial_patch(radius: float, margin: float = 1.0) -> Plane:
     """Distance from the centre in units of ``radius``, on a square that reaches ``1 + margin``."""
     half = int(np.ceil(radius * (1 + margin))) + 1
     steps = np.arange(-half, half + 1, dtype=np.float32) / max(radius, 0.5)
-    return np.hypot(steps[:, None], steps[None, :])
+    distance: Plane = np.hypot(steps[:, None], steps[None, :])
+    return distance
 
 
 def soft_step(values: Plane, edge: float, width: float) -> Plane:
@@ -107,4 +108,5 @@ def lit_area(unit: Plane, threshold: float, gap: float = 0.1, *, convex: bool = 
         hull = cv2.convexHull(np.stack([cols, rows], axis=1).astype(np.int32))
         cv2.fillConvexPoly(largest, hull, 1)
     mask = cv2.resize(largest.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
-    return np.clip(1.5 * mask - 0.25, 0, 1)
+    soft: Plane = np.clip(1.5 * mask - 0.25, 0, 1)
+    return soft

@@ -50,7 +50,8 @@ def jpeg(x: Pixels, draw: Draw, frame: Frame, *, quality: int) -> Pixels:
 
 
 def _to_bytes(x: Pixels, frame: Frame) -> Pixels:
-    return np.rint(np.clip(to_unit(x, frame), 0, 1) * 255).astype(np.uint8)
+    done: Pixels = np.rint(np.clip(to_unit(x, frame), 0, 1) * 255).astype(np.uint8)
+    return done
 
 
 @degradation(
@@ -129,7 +130,8 @@ def quantise(x: Pixels, draw: Draw, frame: Frame, *, bits: int) -> Pixels:
 
     def bands(unit: Pixels) -> Pixels:
         index = np.clip(np.floor(unit * steps), 0, steps - 1)
-        return (index / (steps - 1)).astype(np.float32)
+        level: Pixels = (index / (steps - 1)).astype(np.float32)
+        return level
 
     return point(x, frame, bands)
 
@@ -190,4 +192,5 @@ def _translate(plane: Pixels, dx: float, dy: float) -> Pixels:
     matrix = np.array([[1, 0, dx], [0, 1, dy]], np.float64)
     size = (plane.shape[1], plane.shape[0])
     plane = np.ascontiguousarray(plane)
-    return cv2.warpAffine(plane, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    moved: Pixels = cv2.warpAffine(plane, matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    return moved

@@ -114,14 +114,16 @@ def oct_jitter(x: Pixels, draw: Draw, frame: Frame, *, shift: float) -> Pixels:
     moves = np.interp(np.linspace(0, 127, width), np.arange(128), path).astype(np.float32)
     rows = np.arange(height, dtype=np.float32)[:, None] + moves[None, :]
     cols = np.broadcast_to(np.arange(width, dtype=np.float32), (height, width))
-    return cv2.remap(
+    moved: Pixels = cv2.remap(
         x, np.ascontiguousarray(cols), rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     ).reshape(x.shape)
+    return moved
 
 
 def _standard(values: np.ndarray) -> np.ndarray:
     centred = values - values.mean()
-    return centred / max(float(centred.std()), 1e-9)
+    done: np.ndarray = centred / max(float(centred.std()), 1e-9)
+    return done
 
 
 @degradation(

@@ -56,7 +56,8 @@ def thorax_radiograph(side: int = SIDE) -> Pixels:
     lungs = soft_step((np.abs(x) - 0.40) ** 2 / 0.1 + (y + 0.08) ** 2 / 0.36, 1.0, 0.4)
     total += 0.12 * clavicle + 0.13 * (vessels - 0.4) * lungs
     total = gaussian_blur(total, side / 300)
-    return np.rint(np.clip(total / 1.25, 0, 1) * 235 + 8).astype(np.uint8)
+    done: Pixels = np.rint(np.clip(total / 1.25, 0, 1) * 235 + 8).astype(np.uint8)
+    return done
 
 
 def retina_scan(side: int = SIDE) -> Pixels:
@@ -85,7 +86,8 @@ def retina_scan(side: int = SIDE) -> Pixels:
     amplitude = 10 ** (gaussian_blur(level.astype(np.float32), 0.8) / 20)
     grain = speckle(derive_rng("retina"), (side, side), 0.55, (0.5, 1.0))
     calm = gaussian_blur(shown((amplitude * grain).astype(np.float32), 40.0), 0.6)
-    return np.rint(np.clip(calm, 0, 1) * 255).astype(np.uint8)
+    done: Pixels = np.rint(np.clip(calm, 0, 1) * 255).astype(np.uint8)
+    return done
 
 
 def fdg_brain(grey_matter: Plane, white_matter: Plane) -> Pixels:

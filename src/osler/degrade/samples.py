@@ -147,4 +147,5 @@ def resized(pixels: Pixels, side: int) -> Pixels:
     top, left = (height - short) // 2, (width - short) // 2
     square = pixels[top : top + short, left : left + short]
     how = cv2.INTER_AREA if short >= side else cv2.INTER_CUBIC
-    return cv2.resize(np.ascontiguousarray(square), (side, side), interpolation=how)
+    done: Pixels = cv2.resize(np.ascontiguousarray(square), (side, side), interpolation=how)
+    return done

@@ -51,7 +51,8 @@ def from_unit(unit: Plane, like: Pixels, frame: Frame) -> Pixels:
     limits = np.iinfo(like.dtype)
     if low > limits.min or high < limits.max:
         np.clip(out, like.dtype.type(low), like.dtype.type(high), out=out)
-    return out.reshape(like.shape)
+    done: Pixels = out.reshape(like.shape)
+    return done
 
 
 def _bounds(like: Pixels, frame: Frame) -> tuple[float, float]:
@@ -71,7 +72,8 @@ def point(x: Pixels, frame: Frame, curve: Callable[[Plane], Plane]) -> Pixels:
     """
     if x.dtype == np.uint8:
         table = from_unit(curve(to_unit(_BYTE, frame)), _BYTE.astype(np.uint8), frame)
-        return cv2.LUT(x, table).reshape(x.shape)
+        done: Pixels = cv2.LUT(x, table).reshape(x.shape)
+        return done
     if x.dtype == np.uint16 and x.size > 2 * 65536:
         top = int(x.max())
         values = np.arange(top + 1, dtype=np.uint16)
@@ -83,7 +85,8 @@ def luminance(unit: Plane) -> Plane:
     """(H, W) luminance of a colour plane, or the grey plane itself."""
     if unit.ndim == 2:
         return unit
-    return cv2.transform(unit, np.array([LUMA], np.float32))
+    grey: Plane = cv2.transform(unit, np.array([LUMA], np.float32))
+    return grey
 
 
 def tint(colour: tuple[float, float, float], like: Pixels) -> Plane:

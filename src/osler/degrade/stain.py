@@ -20,7 +20,7 @@ DAB = (0.27, 0.57, 0.78)
 def stain_matrix() -> Plane:
     """Rows: unit density vectors of hematoxylin, eosin and DAB; density = amounts @ matrix."""
     rows = np.array([HEMATOXYLIN, EOSIN, DAB], np.float64)
-    matrix = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    matrix: Plane = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
     matrix.setflags(write=False)
     return matrix
 
@@ -28,12 +28,13 @@ def stain_matrix() -> Plane:
 def density(unit: Plane) -> Plane:
     """Optical density ``-ln((255 u + 1) / 256)``: 0 for white, 5.5 for black."""
     scaled = np.maximum(unit * np.float32(255 / 256) + np.float32(1 / 256), np.float32(1e-6))
-    return -cv2.log(scaled).reshape(unit.shape)
+    optical: Plane = -cv2.log(scaled).reshape(unit.shape)
+    return optical
 
 
 def transmitted(optical: Plane) -> Plane:
     """Unit value of an optical density: the inverse of :func:`density`."""
-    light = cv2.exp(-optical).reshape(optical.shape)
+    light: Plane = cv2.exp(-optical).reshape(optical.shape)
     light *= np.float32(256 / 255)
     light -= np.float32(1 / 255)
     return light
