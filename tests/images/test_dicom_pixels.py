@@ -495,6 +495,42 @@ def test_cut_anywhere(keep: int, tmp_path: Path) -> None:
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.parametrize(
+    "name", ["MR_small_jpeg_ls_lossless.dcm", "SC_rgb_jpeg_gdcm.dcm", "JPGExtended.dcm"]
+)
+def test_streams_that_contradict_the_header_never_reach_gdcm(name: str, tmp_path: Path) -> None:
+    """GDCM would end the process; here each is one sentence."""
+    whole = (FILES / name).read_bytes()
+    start = whole.index(b"\xff\xd8\xff")
+    sof = min(
+        at
+        for m in (b"\xff\xf7", b"\xff\xc3", b"\xff\xc1", b"\xff\xc0")
+        if (at := whole.find(m, start)) > 0
+    )
+    changes = {
+        sof + 4: (2, 8, 12, 16, 255),  # precision
+        sof + 5: (0, 7),  # height
+        sof + 7: (0, 7),  # width
+        sof + 9: (0, 2, 4),  # components
+        start + 1: (0,),
+        sof + 3: (1, 255),  # length of the segment
+    }
+    refused = 0
+    for at, values in changes.items():
+        for value in values:
+            content = bytearray(whole)
+            content[at] = value
+            (tmp_path / "a.dcm").write_bytes(content)
+            try:
+                read(tmp_path / "a.dcm")
+            except BadFileError as error:
+                refused += "truncated or broken" in str(error)
+    assert refused >= 11
+    (tmp_path / "a.dcm").write_bytes(whole[: start + (len(whole) - start) // 2])
+    with pytest.raises(BadFileError):
+        read(tmp_path / "a.dcm")
+
+
 def test_absurd_size_is_refused_before_anything_is_allocated(tmp_path: Path) -> None:
     ds = pydicom.dcmread(FILES / "MR_small.dcm")
     ds.Rows = ds.Columns = 65535
