@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,15 +26,19 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keep the user's settings out of the tests; one cache folder for the whole session."""
-    root = tmp_path_factory.getbasetemp() / "osler-home"
-    root.mkdir(exist_ok=True)
-    monkeypatch.setenv("OSLER_CACHE_DIR", str(root))
-    for name in list(os.environ):
-        if name.startswith("OSLER_") and name not in {"OSLER_SHARED", "OSLER_CACHE_DIR"}:
-            monkeypatch.delenv(name)
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the user's settings and cache out; all workers of a session share one cache folder."""
+    root = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        root = root.parent
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith("OSLER_") and name != "OSLER_SHARED":
+                patch.delenv(name)
+        patch.setenv("OSLER_CACHE_DIR", str(root / "osler-cache"))
+        patch.setenv("XDG_CONFIG_HOME", str(root / "no-config"))
+        yield
 
 
 @pytest.fixture(scope="session")
