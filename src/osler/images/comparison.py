@@ -186,11 +186,13 @@ def _plane_ssim(x: Pixels, y: Pixels, peak: float) -> float:
     if min(x.shape) < _SIDE:
         raise InputError(f"SSIM needs planes of {_SIDE} x {_SIDE} or more, not {x.shape}")
     c1, c2 = (_K1 * peak) ** 2, (_K2 * peak) ** 2
-    # SSIM needs only the sum of the two variances, so four filters do the work of five.
-    moments = np.stack([x, y, x * x + y * y, x * y], axis=-1)
-    smooth = cv2.GaussianBlur(moments, (_SIDE, _SIDE), _SIGMA)
     edge = _SIDE // 2
-    mx, my, squares, product = np.moveaxis(smooth[edge:-edge, edge:-edge], -1, 0)
+    inside = (slice(edge, -edge),) * 2
+    # SSIM needs only the sum of the two variances, so four filters do the work of five.
+    mx, my, squares, product = (
+        cv2.GaussianBlur(np.ascontiguousarray(part), (_SIDE, _SIDE), _SIGMA)[inside]
+        for part in (x, y, x * x + y * y, x * y)
+    )
     means, cross = mx * mx + my * my, mx * my
     top = (2 * cross + c1) * (2 * (product - cross) + c2)
     return float(np.mean(top / ((means + c1) * (squares - means + c2))))

@@ -31,7 +31,7 @@ from .image import Axes, Image
 from .limits import MAX_FILE_BYTES, content_of
 from .modality import find_modality
 from .overlay import Overlay, overlays_of
-from .sniff import format_of_bytes
+from .sniff import format_of_bytes, head_of
 
 _KEY_LENGTH = 16
 _MEDIA_STORAGE_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -60,19 +60,26 @@ _BROKEN = (
 def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
     """The data set of a DICOM file, with or without preamble, also gzip-compressed.
 
+    Without ``pixels`` only the header is read. Elements that are no values are left out.
+
     Raises
     ------
     BadFileError
         If the file is no DICOM file, is cut off, or unpacks beyond the caps.
     """
-    content = content_of(path)
-    if format_of_bytes(content[:4096]) != "dicom":
+    head = head_of(path)
+    if format_of_bytes(head) != "dicom":
         raise BadFileError(path, "is not a DICOM file")
+    plain = head[:2] != b"\x1f\x8b" and DeflatedExplicitVRLittleEndian.encode() not in head
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            _check_deflated(content, path)
-            ds = dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
+            if plain and not pixels:
+                ds = dcmread(path, force=True, stop_before_pixels=True)
+            else:
+                content = content_of(path)
+                _check_deflated(content, path)
+                ds = dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
             _complete_meta(ds)
             _drop_unreadable(ds)
     except BadFileError:
