@@ -19,7 +19,8 @@ from .scale import Plane
 
 def short_side(x: NDArray[Any]) -> int:
     """Pixels of the shorter side of a plane: the unit of all relative lengths."""
-    return min(x.shape[0], x.shape[1])
+    height, width = x.shape[:2]
+    return int(min(height, width))
 
 
 def coordinates(shape: tuple[int, ...]) -> tuple[Plane, Plane]:
@@ -110,3 +111,10 @@ def lit_area(unit: Plane, threshold: float, gap: float = 0.1, *, convex: bool = 
     mask = cv2.resize(largest.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     soft: Plane = np.clip(1.5 * mask - 0.25, 0, 1)
     return soft
+
+
+def quantile(values: Plane, share: float) -> np.float32:
+    """The value that ``share`` of ``values`` do not exceed: an element, so exact in any NumPy."""
+    flat = values.ravel()
+    index = min(int(share * flat.size), flat.size - 1)
+    return np.float32(np.partition(flat, index)[index])

@@ -160,8 +160,8 @@ def fundus_cataract(x: Pixels, draw: Draw, frame: Frame, *, density: float) -> P
     unit = to_unit(x, frame)
     light = luminance(unit)
     seen = field_of_view(light)
-    total = max(float(seen.sum()), 1.0)
-    mean = np.float32((light * seen).sum() / total)
+    total = max(float(seen.sum(dtype=np.float64)), 1.0)
+    mean = float((light * seen).sum(dtype=np.float64)) / total
     soft = gaussian_blur(unit, 0.006 * density * short_side(x))
     clear = 1 - np.float32(density) * (0.6 + 0.4 * cloud)
     # Scattered light is the mean of the retina's, lifted: the veil glows where the flash enters.

@@ -10,7 +10,7 @@ import numpy as np
 from osler.physics.noise import normal
 
 from .decibels import amplitude, shown
-from .fields import soft_step
+from .fields import quantile, soft_step
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, luminance, over, to_unit
 
@@ -84,7 +84,7 @@ def oct_shadow(x: Pixels, draw: Draw, frame: Frame, *, bands: int, loss_db: floa
 def noise_floor(echo: Plane) -> float:
     """Amplitude of the background: root mean square of the darker third of the pixels."""
     values = echo[::2, ::2]
-    dark = values[values <= np.quantile(values, 0.35)]
+    dark = values[values <= quantile(values, 0.35)]
     return float(np.sqrt(np.mean(np.square(dark), dtype=np.float64)))
 
 

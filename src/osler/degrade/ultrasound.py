@@ -8,7 +8,7 @@ import numpy as np
 from osler.physics.optics import gaussian_blur
 
 from .decibels import amplitude, shown, speckle
-from .fields import lit_area, short_side, smooth_field, soft_step
+from .fields import lit_area, quantile, short_side, smooth_field, soft_step
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, from_unit, luminance, over, to_unit
 
@@ -167,7 +167,7 @@ def us_reverberation(
     delay = max(2, round(draw.uniform("delay", 0.07, 0.14) * height))
     echo = amplitude(to_unit(x, frame), RANGE_DB)
     # Only the brightest 6 % of pixels reflect strongly enough to bounce.
-    threshold = np.float32(np.quantile(luminance(echo)[::3, ::3], 0.94))
+    threshold = quantile(luminance(echo)[::3, ::3], 0.94)
     strong = np.maximum(echo - threshold, 0)
     total = echo.copy()
     for k in range(1, int(copies) + 1):
