@@ -6,6 +6,7 @@ palette, colour space. The VOI window is stated, not applied.
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -135,8 +136,8 @@ def _check_frames(ds: Dataset, rows: int, columns: int, samples: int) -> None:
 def _undecoded(ds: Dataset, path: object, plugin: str, error: Exception) -> Exception:
     syntax = ds.file_meta.TransferSyntaxUID
     reason = " ".join(str(error).split()) or type(error).__name__
-    if "missing required dependencies" in reason or isinstance(error, ImportError):
-        package = {"gdcm": "python-gdcm", "pylibjpeg": "pylibjpeg-openjpeg"}.get(plugin, "pydicom")
+    if re.search(r"missing (required )?dependencies", reason) or isinstance(error, ImportError):
+        package = {"gdcm": '"osler[codecs]"'}.get(plugin, "pylibjpeg pylibjpeg-openjpeg")
         return MissingError(
             f"{path}: {syntax.name} needs a decoder that is not installed; pip install {package}"
         )
