@@ -305,3 +305,8 @@ def test_planes_along_voxel_axes_keep_the_stored_order() -> None:
         voxel = [1, 2]
         voxel.insert(axis, 4)
         np.testing.assert_allclose(cuts[4].affine @ [1, 2, 0, 1], image.affine @ [*voxel, 1])
+
+
+def test_undefined_code_of_the_unit_is_unknown(tmp_path: Path) -> None:
+    image = read(_write(tmp_path, sform=np.eye(4), xyzt_units=7))
+    assert "unit of length is not stated" in image.meta["warning"]

@@ -128,7 +128,8 @@ def _check_deflated(content: bytes, path: object) -> None:
 def _complete_meta(ds: Dataset) -> None:
     """State the transfer syntax that the parser found where the file does not."""
     meta = ds.file_meta
-    if "TransferSyntaxUID" in meta and str(meta.TransferSyntaxUID).strip():
+    stated = meta.get("TransferSyntaxUID")
+    if isinstance(stated, UID) and stated.strip():
         return
     implicit, little = ds.original_encoding
     explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian

@@ -61,7 +61,7 @@ def read_nifti(path: str | Path, frame: int | None = None) -> Image:
     zooms = tuple(float(z) * factor for z in header.get_zooms()[:3])
     stated = zooms + (factor,) * (3 - len(zooms))
     if axes == "xyzt" and len(header.get_zooms()) > 3:
-        scale = _SECONDS.get(header.get_xyzt_units()[1])
+        scale = _SECONDS.get(_units(header)[1])
         if scale is not None:
             meta["frame_seconds"] = f"{float(header.get_zooms()[3]) * scale:g}"
     low, high = float(header["cal_min"]), float(header["cal_max"])
@@ -198,8 +198,16 @@ def _invertible(affine: NDArray[Any]) -> bool:
     return bool(np.isfinite(affine).all()) and abs(float(np.linalg.det(affine[:3, :3]))) > 1e-12
 
 
+def _units(header: Any) -> tuple[str, str]:
+    try:
+        space, time = header.get_xyzt_units()
+    except KeyError:  # a code that NIfTI does not define
+        return "unknown", "unknown"
+    return str(space), str(time)
+
+
 def _factor(header: Any, notes: list[str]) -> float:
-    unit = header.get_xyzt_units()[0]
+    unit = _units(header)[0]
     if unit == "unknown":
         notes.append("the unit of length is not stated and was taken as mm")
     return _MM.get(unit, 1.0)
