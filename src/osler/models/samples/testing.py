@@ -148,8 +148,8 @@ def _heart() -> Iterator[Picture]:
 
 
 def _bones() -> Iterator[Picture]:
-    source = source_named("bone-scan-a")
-    whole = display(load_source("bone-scan-a"))
+    source = source_named("bone-scan")
+    whole = display(load_source("bone-scan"))
     region = Fact("skeleton", "DICOM SeriesDescription: Whole Body Bone")
     for name, top, bottom in (("whole", 0, 1024), ("trunk", 60, 490), ("legs", 510, 900)):
         image = crop(whole, top, bottom, 0, 256)

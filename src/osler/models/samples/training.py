@@ -1,7 +1,6 @@
-"""The pictures that ``osler/probe`` learns from: none shares a source with a test picture.
+"""The pictures that ``osler/probe`` learns from: no source or subject of the test.
 
-Subjects differ from the test's too, with one exception: the packages hold two bone scans, both of
-one patient. A modality that has a single small training source (fundus: a grey detail of 102 px,
+A modality that has a single small training source (fundus: a grey detail of 102 px,
 tinted here towards the colours of a whole photograph) teaches little; the probe's answers there
 are worth what that is worth.
 """
@@ -40,7 +39,7 @@ def training_pictures() -> list[Picture]:
     MissingError
         A package that holds one of them is not installed.
     """
-    parts = (_epi, _deep_brain, _other_mr, _chest, _ultrasound, _bones, _fundus, _skin)
+    parts = (_epi, _deep_brain, _other_mr, _chest, _ultrasound, _fundus, _skin)
     return [one for part in parts for one in part()]
 
 
@@ -165,23 +164,6 @@ def _ultrasound() -> Iterator[Picture]:
     yield picture("obstetric-whole", source, whole, text=letters)
     yield picture("obstetric-fan", source, crop(whole, 62, 350, 120, 760), text=letters)
     yield picture("obstetric-near", source, crop(whole, 62, 160, 345, 620))
-
-
-def _bones() -> Iterator[Picture]:
-    source = source_named("bone-scan-b")
-    whole = display(load_source("bone-scan-b"))
-    region = Fact("skeleton", "DICOM SeriesDescription: Whole Body Bone")
-    for name, top, bottom in (
-        ("whole", 0, 1024),
-        ("whole", 60, 900),
-        ("trunk", 60, 490),
-        ("trunk", 90, 440),
-        ("legs", 520, 900),
-        ("legs", 500, 860),
-    ):
-        image = crop(whole, top, bottom, 0, 256)
-        extent = Fact(name, "rows of the crop, seen by eye")
-        yield picture(f"bones-b-{name}{top}", source, image, region=region, extent=extent)
 
 
 def _fundus() -> Iterator[Picture]:
