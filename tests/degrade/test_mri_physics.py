@@ -70,7 +70,7 @@ def test_no_movement_is_identity() -> None:
 
 def test_motion_keeps_the_anatomy_in_place() -> None:
     x = shepp_logan(128)
-    y = _apply("random_motion", x, degrees=7.0, shift=0.04, calm=0.05)
+    y = _apply("random_motion", x, degrees=4.0, shift=0.025, calm=0.10)
     spectrum = np.fft.fft2(x) * np.conj(np.fft.fft2(y))
     peak = np.unravel_index(np.argmax(np.fft.ifft2(spectrum).real), x.shape)
     offsets = [min(p, 128 - p) for p in peak]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.images import MODALITIES
+from osler.physics.tables import map_bytes
 
 from .registry import Draw, Frame, degradation
 from .scale import Plane, from_unit, point, to_unit
@@ -63,6 +65,8 @@ def exposure(
     """
     way = draw.choice("direction", ("under", "over")) if direction == "random" else direction
     power, shift = (gamma, -offset) if way == "under" else (1 / gamma, offset)
+    if x.dtype == np.uint8 and (frame.lo, frame.hi) == (0.0, 255.0):
+        return map_bytes(x, _curve_table(float(power), float(shift)))
 
     def curve(unit: Plane) -> Plane:
         raised: Plane = cv2.pow(np.clip(unit, 0, None), power).reshape(unit.shape)
@@ -70,6 +74,12 @@ def exposure(
         return raised
 
     return point(x, frame, curve)
+
+
+@lru_cache(maxsize=64)
+def _curve_table(power: float, shift: float) -> NDArray[np.uint8]:
+    unit = (np.arange(256) / 255) ** power + shift
+    return np.rint(np.clip(unit, 0, 1) * 255).astype(np.uint8)
 
 
 @degradation(

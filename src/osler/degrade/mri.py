@@ -103,33 +103,35 @@ def ghosting(
     category="motion",
     modalities=("mri",),
     levels={
-        1: {"degrees": 7.0, "shift": 0.04, "calm": 0.05},
-        2: {"degrees": 16.0, "shift": 0.09, "calm": 0.016},
-        3: {"degrees": 26.0, "shift": 0.14, "calm": 0.008},
+        1: {"degrees": 4.0, "shift": 0.025, "calm": 0.10},
+        2: {"degrees": 10.0, "shift": 0.06, "calm": 0.05},
+        3: {"degrees": 18.0, "shift": 0.10, "calm": 0.03},
     },
-    source=_MEDQ + " (PSNR 23.4 and 16.7 dB); two movements as in TorchIO",
+    source=_MEDQ + " (PSNR 23.4 and 16.7 dB); two movements as in TorchIO, centric order",
     aliases=("object_movement", "random_motion_artifact"),
 )
 @each_channel
 def random_motion(
     x: NDArray[Any], draw: Draw, frame: Frame, *, degrees: float, shift: float, calm: float
 ) -> NDArray[Any]:
-    """The patient moves twice while the columns of k-space are measured; the centre is unmoved.
+    """The patient moves twice while k-space columns are measured from its centre outwards.
 
-    Poses reach ``degrees`` and ``shift`` short sides. The movements fall before and after the
-    centre, no closer than ``calm`` of all columns and no further than twice that.
+    Poses reach ``degrees`` and ``shift`` short sides. The first movement comes when ``calm`` to
+    twice ``calm`` of the way to the highest frequency is measured, the second at two to four times
+    the first, so the bulk of the anatomy stays in its place.
     """
     unit = to_unit(x, frame)
-    n = x.shape[1]
-    poses, times = [], []
-    for side in ("before", "after"):
-        sign = draw.choice(f"{side}_sign", (1, -1))
-        angle = sign * degrees * draw.uniform(f"{side}_angle", 0.6, 1.0)
-        way = draw.uniform(f"{side}_way", 0.0, 2 * np.pi)
-        far = shift * min(x.shape) * draw.uniform(f"{side}_far", 0.6, 1.0)
+    poses = []
+    for name in ("first", "second"):
+        sign = draw.choice(f"{name}_sign", (1, -1))
+        angle = sign * degrees * draw.uniform(f"{name}_angle", 0.6, 1.0)
+        way = draw.uniform(f"{name}_way", 0.0, 2 * np.pi)
+        far = shift * min(x.shape) * draw.uniform(f"{name}_far", 0.6, 1.0)
         poses.append(_moved(unit, angle, far * np.cos(way), far * np.sin(way)))
-        times.append(int(min(calm * draw.uniform(f"{side}_time", 1.0, 2.0), 0.45) * n))
-    seen = fourier.splice_poses(unit, poses[0], poses[1], (times[0], times[1]))
+    half = x.shape[1] // 2
+    start = min(calm * draw.uniform("first_time", 1.0, 2.0), 0.9)
+    end = min(start * draw.uniform("second_time", 2.0, 4.0), 0.95)
+    seen = fourier.splice_poses(unit, poses[0], poses[1], (int(start * half), int(end * half)))
     return from_unit(seen, x, frame)
 
 

@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from osler.physics.tables import map_bytes
+
 from .registry import Frame
 
 Pixels = NDArray[Any]
@@ -43,7 +45,10 @@ def from_unit(unit: Plane, like: Pixels, frame: Frame) -> Pixels:
     low, high = _bounds(like, frame)
     depth = _CV_DEPTH.get(like.dtype.name)
     if depth is None:
-        out = np.clip(unit * frame.span + frame.lo, low, high)
+        out = np.multiply(unit, np.float32(frame.span))
+        if frame.lo:
+            out += np.float32(frame.lo)
+        np.clip(out, low, high, out=out)
         if like.dtype.kind in "iu":
             np.rint(out, out=out)
         return out.astype(like.dtype)
@@ -72,8 +77,7 @@ def point(x: Pixels, frame: Frame, curve: Callable[[Plane], Plane]) -> Pixels:
     """
     if x.dtype == np.uint8:
         table = from_unit(curve(to_unit(_BYTE, frame)), _BYTE.astype(np.uint8), frame)
-        done: Pixels = cv2.LUT(x, table).reshape(x.shape)
-        return done
+        return map_bytes(x, table)
     if x.dtype == np.uint16 and x.size > 2 * 65536:
         top = int(x.max())
         values = np.arange(top + 1, dtype=np.uint16)

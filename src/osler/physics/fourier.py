@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from .noise import modulus
 
+from .noise import modulus
+
 Plane = NDArray[np.float32]
 AXES = (-2, -1)
 
@@ -130,27 +132,18 @@ def low_pass(x: Plane, radius: float) -> Plane:
     return done
 
 
-def splice_poses(still: Plane, before: Plane, after: Plane, times: tuple[int, int]) -> Plane:
-    """Magnitude image of an acquisition (columns = phase encoding, from -N/2 up) with movement.
+def splice_poses(still: Plane, first: Plane, second: Plane, lines: tuple[int, int]) -> Plane:
+    """Magnitude image of a centric acquisition (columns = phase encoding) with two movements.
 
-    Lines of frequency below ``-times[0]`` come from the image ``before``, those above
-    ``times[1]`` from ``after``, the lines between from ``still``.
+    Lines are measured from zero frequency outwards, k and -k together: those up to ``lines[0]``
+    come from the image ``still``, those up to ``lines[1]`` from ``first``, the rest from
+    ``second``. k-space keeps its symmetry, so the image is real before the magnitude.
     """
-    n = still.shape[1]
-    # Rows of packed half spectra: Re 0, Re 1, Im 1, Re 2, Im 2, ... and Re n/2 where n is even.
-    early = cv2.dft(cv2.subtract(before, still), flags=cv2.DFT_ROWS)
-    late = cv2.dft(cv2.subtract(after, still), flags=cv2.DFT_ROWS)
-    early[:, : 2 * times[0] + 1] = 0
-    late[:, : 2 * times[1] + 1] = 0
-    if n % 2 == 0:  # the line -N/2 has no partner above zero
-        early[:, -1] *= 2
-        late[:, -1] = 0
-    # A one-sided spectrum Z: Re = irfft(Z)/2, Im = irfft(-iZ)/2; below zero it is conjugate.
-    difference = cv2.addWeighted(early, 0.5, late, -0.5, 0)
-    turned = np.zeros_like(difference)
-    end = n - 1 + n % 2
-    np.negative(difference[:, 2:end:2], out=turned[:, 1 : end - 1 : 2])
-    turned[:, 2:end:2] = difference[:, 1 : end - 1 : 2]
-    back = cv2.DFT_ROWS | cv2.DFT_INVERSE | cv2.DFT_SCALE
-    re = cv2.addWeighted(cv2.dft(cv2.add(early, late), flags=back), 0.5, still, 1.0, 0)
-    return magnitude(re, cv2.dft(turned, flags=back))
+    # Packed half spectra by rows: Re 0, Re 1, Im 1, Re 2, Im 2, ... and Re n/2 where n is even.
+    change = cv2.dft(cv2.subtract(first, still), flags=cv2.DFT_ROWS)
+    last = cv2.dft(cv2.subtract(second, still), flags=cv2.DFT_ROWS)
+    change[:, : 2 * lines[0] + 1] = 0
+    change[:, 2 * lines[1] + 1 :] = last[:, 2 * lines[1] + 1 :]
+    change = cv2.dft(change, flags=cv2.DFT_ROWS | cv2.DFT_INVERSE | cv2.DFT_SCALE)
+    done: Plane = cv2.add(change, still)
+    return np.abs(done, out=done)

@@ -83,7 +83,8 @@ def modulus(real: NDArray[Any], imaginary: NDArray[Any]) -> NDArray[Any]:
     """
     power: NDArray[Any] = np.square(real)
     power += np.square(imaginary)
-    return np.sqrt(power, out=power)
+    np.sqrt(power, out=power)
+    return power
 
 
 def rician(x: NDArray[Any], rng: Generator, sigma: float) -> NDArray[np.float32]:

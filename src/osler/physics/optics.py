@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -14,21 +15,32 @@ from numpy.typing import NDArray
 def line_psf(length: float, angle: float) -> NDArray[np.float32]:
     """Uniform movement over ``length`` pixels at ``angle`` degrees from the x axis, upwards.
 
-    Anti-aliased: each pixel's weight is its overlap with a line one pixel wide, so the length and
-    the angle may be any number. At angle 0 and odd length L it is exactly ``L`` equal weights.
+    One step a pixel of the longer extent, all of equal weight (the two ends by the rest of the
+    length), each shared by the two pixels it falls between; a share below 0.4 goes to the other
+    pixel, which nearly halves the cost and moves no step by more than 0.4 pixel. At angle 0 and
+    odd length L it is exactly ``L`` equal weights.
     """
-    a = np.deg2rad(angle)
-    dx, dy = np.cos(a), -np.sin(a)
-    reach_x = int(np.ceil((abs(dx) * length + abs(dy) - 1) / 2 - 1e-6))
-    reach_y = int(np.ceil((abs(dy) * length + abs(dx) - 1) / 2 - 1e-6))
-    x = np.arange(-reach_x, reach_x + 1)[None, :]
-    y = np.arange(-reach_y, reach_y + 1)[:, None]
-    along, across = np.abs(x * dx + y * dy), np.abs(y * dx - x * dy)
-    weight = np.clip((length + 1) / 2 - along, 0, 1) * np.clip(1 - across, 0, 1)
-    kernel = (weight / weight.sum()).astype(np.float32)
+    dx, dy = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
+    steep = abs(dy) > abs(dx)
+    major, minor = (dy, dx) if steep else (dx, dy)
+    extent = length * abs(major)
+    reach = max(math.ceil((extent - 1) / 2 - 1e-6), 0)
+    slope = minor / major
+    side = math.ceil(reach * abs(slope) - 0.4) if reach else 0
+    kernel = np.zeros((2 * side + 1, 2 * reach + 1), np.float32)
+    for step in range(-reach, reach + 1):
+        weight = min(max((extent + 1) / 2 - abs(step), 0.0), 1.0)
+        low = math.floor(step * slope)
+        share = step * slope - low
+        share = 0.0 if share < 0.4 else 1.0 if share > 0.6 else share
+        if share < 1:
+            kernel[side + low, reach + step] += weight * (1 - share)
+        if share > 0:
+            kernel[side + low + 1, reach + step] += weight * share
+    kernel /= kernel.sum()
+    kernel = np.ascontiguousarray(kernel.T) if steep else kernel
     kernel.setflags(write=False)
-    done: NDArray[np.float32] = kernel
-    return done
+    return kernel
 
 
 @lru_cache(maxsize=64)
