@@ -99,7 +99,10 @@ def measure(
 def timed(
     python: str, engine: str, work: Path, count: int, pictures: Path | None
 ) -> dict[str, Any]:
-    """As :func:`measure`, with CPU and wall seconds of each further sample in milliseconds."""
+    """As :func:`measure`, with the CPU and wall milliseconds of each further sample.
+
+    None where fixed costs vary by more than all further samples cost.
+    """
     few = measure(python, engine, work, FEW, pictures)
     if "error" in few:
         return few
@@ -110,8 +113,7 @@ def timed(
         f"{kind}_ms": 1000 * (many[f"{kind}_s"] - few[f"{kind}_s"]) / (count - FEW)
         for kind in ("cpu", "wall")
     }
-    if each["cpu_ms"] <= 0:
-        return {"error": "its fixed costs hide the cost of so few samples"}
+    each = {key: value if value > 0 else None for key, value in each.items()}
     return many | each | {"fixed_s": few["cpu_s"]}
 
 
@@ -169,7 +171,7 @@ def compared(
         note = f"{note}; {fixed}".removeprefix("; ")
     for unit, value in (
         ("CPU-ms a sample", lambda m: m["cpu_ms"]),
-        ("samples/s", lambda m: 1000 / m["wall_ms"]),
+        ("samples/s", lambda m: 1000 / m["wall_ms"] if m["wall_ms"] else None),
         ("peak MB", lambda m: m["peak_mb"]),
         ("run folder MB", lambda m: m["folder_mb"]),
     ):
@@ -212,9 +214,9 @@ def all_rows(quick: bool, peer_python: str) -> list[dict[str, Any]]:
             ("inspect-ai", here, "inspect"),
             ("lm-eval", peer_python, "lm-eval"),
         ):
-            rows += compared(
-                "text only", count, text, peer, timed(python, engine, work, count, None)
-            )
+            note = "keeps nothing before the end" if engine == "lm-eval" else ""
+            found = timed(python, engine, work, count, None)
+            rows += compared("text only", count, text, peer, found, note)
         rows += trouble(work, count, pictures, quick)
     return rows
 
