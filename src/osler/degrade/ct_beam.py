@@ -86,7 +86,7 @@ def ring(
     rng = draw.shared_rng("gains")
     error = normal(rng, (1, beam.detectors), gain)
     error *= rng.random((1, beam.detectors), dtype=np.float32) < share
-    error = (error + np.roll(error[:, ::-1], 1, axis=1)) / 2
+    error = (error + np.roll(error[:, ::-1], 1, axis=1)) * np.float32(0.5)
     views = np.broadcast_to(-np.log(np.maximum(1 + error, 0.05)), (beam.views, beam.detectors))
     return plane.changed(plane.reconstruct(beam, np.ascontiguousarray(views)))
 

@@ -18,8 +18,6 @@ from numpy.typing import NDArray
 
 from .noise import modulus
 
-from .noise import modulus
-
 Plane = NDArray[np.float32]
 AXES = (-2, -1)
 
