@@ -16,8 +16,8 @@ def line_psf(length: float, angle: float) -> NDArray[np.float32]:
     """Uniform movement over ``length`` pixels at ``angle`` degrees from the x axis, upwards.
 
     One step a pixel of the longer extent, all of equal weight (the two ends by the rest of the
-    length), each shared by the two pixels it falls between; a share below 0.4 goes to the other
-    pixel, which nearly halves the cost and moves no step by more than 0.4 pixel. At angle 0 and
+    length), each shared by the two pixels it falls between; a share below 0.45 goes to the other
+    pixel, which halves the cost and moves no step by more than 0.45 pixel. At angle 0 and
     odd length L it is exactly ``L`` equal weights.
     """
     dx, dy = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
@@ -26,13 +26,13 @@ def line_psf(length: float, angle: float) -> NDArray[np.float32]:
     extent = length * abs(major)
     reach = max(math.ceil((extent - 1) / 2 - 1e-6), 0)
     slope = minor / major
-    side = math.ceil(reach * abs(slope) - 0.4) if reach else 0
+    side = math.ceil(reach * abs(slope) - 0.45) if reach else 0
     kernel = np.zeros((2 * side + 1, 2 * reach + 1), np.float32)
     for step in range(-reach, reach + 1):
         weight = min(max((extent + 1) / 2 - abs(step), 0.0), 1.0)
         low = math.floor(step * slope)
         share = step * slope - low
-        share = 0.0 if share < 0.4 else 1.0 if share > 0.6 else share
+        share = 0.0 if share < 0.45 else 1.0 if share > 0.55 else share
         if share < 1:
             kernel[side + low, reach + step] += weight * (1 - share)
         if share > 0:
