@@ -143,14 +143,14 @@ def medmnistc() -> Peer:
             duel(JPEG, pack.JPEGCompression([15])),
             duel(PIXELS, pack.Pixelate([0.25])),
             duel(
-                ("bubbles", "bubble", {"count": 3, "size": 0.13}),
+                ("bubbles", "bubble", {"count": 8, "size": 9 / 512}),
                 spots.Bubble([(15, 12)]),
-                "theirs: flat discs of up to 15 px; ours blurs inside the rim",
+                "theirs: 7 to 12 flat discs of 3 to 15 px; ours: 8 of about 9 px, blurred inside",
             ),
             duel(
-                ("dark spots", "dark_spots", {"count": 3, "size": 0.08}),
+                ("dark spots", "dark_spots", {"count": 2, "size": 12 / 512}),
                 spots.StainDeposit([3]),
-                "theirs: up to 3 stored ink shapes; ours: 3 blurred blobs",
+                "theirs: 1 to 3 stored shapes of 24 px; ours: 2 ragged blobs of that size",
             ),
         ]
 

@@ -10,6 +10,7 @@ import numpy as np
 from osler.physics.optics import gaussian_blur
 
 from .fields import radial_patch, short_side, smooth_field, soft_step, stamp
+from .regions import SmoothField, boxes, lying_in, widened
 from .registry import Draw, Frame, degradation
 from .scale import Pixels, Plane, from_unit, over, tint, to_unit
 from .stain import density, transmitted
@@ -95,17 +96,26 @@ def dark_spots(
     rows = draw.uniforms("row", 0.0, 1.0, _MAX_CELLS)
     cols = draw.uniforms("col", 0.0, 1.0, _MAX_CELLS)
     scales = draw.uniforms("scale", 0.45, 1.45, _MAX_CELLS)
-    cover = np.zeros((height, width), np.float32)
-    for i in range(min(int(count), _MAX_CELLS)):
-        patch = soft_step(radial_patch(max(1.0, size * side * scales[i]), 0.6), 0.85, 1.3)
-        stamp(cover, patch, rows[i] * height, cols[i] * width)
+    spots = [
+        (rows[i] * height, cols[i] * width, max(1.0, size * side * scales[i]))
+        for i in range(min(int(count), _MAX_CELLS))
+    ]
     # Ragged edges: dirt is not a disc.
-    grain = smooth_field(draw.shared_rng("ragged"), x.shape, 0.07, octaves=2)
-    cover = 1 - soft_step(cover * (0.6 + 0.8 * grain), 0.4, 0.75)
-    cover *= np.float32(alpha)
-    unit = to_unit(x, frame)
-    soot = tint((0.10, 0.08, 0.09), x)
-    return from_unit(unit + over(cover, x) * (np.minimum(unit, soot) - unit), x, frame)
+    grain = SmoothField(draw.shared_rng("ragged"), x.shape, 0.07, octaves=2)
+    out = x.copy()
+    for box in boxes(((r, c, 1.6 * radius + 2) for r, c, radius in spots), x.shape):
+        cover = np.zeros((box[0].stop - box[0].start, box[1].stop - box[1].start), np.float32)
+        for row, col, radius in lying_in(box, spots, 1.6):
+            patch = soft_step(radial_patch(radius, 0.6), 0.85, 1.3)
+            stamp(cover, patch, row - box[0].start, col - box[1].start)
+        cover = 1 - soft_step(cover * (0.6 + 0.8 * grain.inside(box)), 0.4, 0.75)
+        cover *= np.float32(alpha)
+        part = np.ascontiguousarray(x[box])
+        unit = to_unit(part, frame)
+        soot = np.minimum(unit, tint((0.10, 0.08, 0.09), part))
+        unit += over(cover, x) * (soot - unit)
+        out[box] = from_unit(unit, part, frame)
+    return out
 
 
 @degradation(
@@ -135,20 +145,28 @@ def bubble(
     rows = draw.uniforms("row", 0.1, 0.9, 8)
     cols = draw.uniforms("col", 0.1, 0.9, 8)
     scales = draw.uniforms("scale", 0.7, 1.3, 8)
-    inside, edge, glint = np.zeros((3, height, width), np.float32)
-    for i in range(min(int(count), 8)):
-        radius = max(3.0, size * side * scales[i])
-        r = radial_patch(radius, 0.15)
-        line = max(0.03, 0.9 / radius)
-        stamp(inside, soft_step(r, 1.0, 2 * line), rows[i] * height, cols[i] * width)
-        stamp(edge, np.exp(-(((r - 1) / line) ** 2)), rows[i] * height, cols[i] * width)
-        inner = np.exp(-(((r - 1 + 2.2 * line) / line) ** 2))
-        stamp(glint, inner, rows[i] * height, cols[i] * width)
-    unit = to_unit(x, frame)
-    out = unit + over(inside, x) * (gaussian_blur(unit, blur * side) - unit)
-    out += over(0.22 * glint, x) * (1 - np.minimum(out, 1))
-    out *= over(1 - 0.3 * edge, x)
-    return from_unit(out, x, frame)
+    spots = [
+        (rows[i] * height, cols[i] * width, max(3.0, size * side * scales[i]))
+        for i in range(min(int(count), 8))
+    ]
+    out = x.copy()
+    for box in boxes(((r, c, 1.15 * radius + 3) for r, c, radius in spots), x.shape):
+        outer, inner = widened(box, math.ceil(5 * blur * side) + 2, x.shape)
+        part = np.ascontiguousarray(x[outer])
+        inside, edge, glint = np.zeros((3, *part.shape[:2]), np.float32)
+        for row, col, radius in lying_in(box, spots, 1.15):
+            r = radial_patch(radius, 0.15)
+            line = max(0.03, 0.9 / radius)
+            at = row - outer[0].start, col - outer[1].start
+            stamp(inside, soft_step(r, 1.0, 2 * line), *at)
+            stamp(edge, np.exp(-(((r - 1) / line) ** 2)), *at)
+            stamp(glint, np.exp(-(((r - 1 + 2.2 * line) / line) ** 2)), *at)
+        unit = to_unit(part, frame)
+        done = unit + over(inside, x) * (gaussian_blur(unit, blur * side) - unit)
+        done += over(0.22 * glint, x) * (1 - np.minimum(done, 1))
+        done *= over(1 - 0.3 * edge, x)
+        out[box] = from_unit(done, part, frame)[inner]
+    return out
 
 
 @degradation(
