@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from osler.cli.degrade import app
 from osler.core import BadFileError, InputError
 from osler.degrade import degrade_files, replay
-from osler.degrade.files import degrade_file, read_record
+from osler.degrade.files import degrade_file
+from osler.degrade.records import read_record
 from osler.images import read
 
 

@@ -354,13 +354,20 @@ def test_find_images_and_read_folder(tmp_path: Path) -> None:
     for name in ("b/2.png", "a/1.png", "c.npy", ".hidden/3.png"):
         write(image, tmp_path / name)
     (tmp_path / "readme.txt").write_text("no image")
-    (tmp_path / "empty.png").touch()
+    (tmp_path / "empty").touch()
     found = find_images(tmp_path)
     assert [str(p.relative_to(tmp_path)) for p in found] == ["a/1.png", "b/2.png", "c.npy"]
     assert [i.source for i in read_folder(tmp_path)] == [str(p) for p in found]
     assert find_images(found[0]) == [found[0]]
     with pytest.raises(BadFileError, match="no such file or folder"):
         find_images(tmp_path / "nowhere")
+
+
+def test_a_broken_promise_of_a_name_is_listed_not_passed_over(tmp_path: Path) -> None:
+    write(Image(np.zeros((4, 4), np.uint8), "yx"), tmp_path / "a.png")
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.dcm").write_text("no image")
+    assert [p.name for p in find_images(tmp_path)] == ["a.png", "empty.png", "text.dcm"]
 
 
 def test_caller_may_state_what_the_file_does_not(tmp_path: Path) -> None:

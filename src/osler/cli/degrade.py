@@ -244,7 +244,7 @@ def replay(
 ) -> None:
     """Do again exactly what a record says; the pixels are checked against its hashes."""
     from osler.degrade.apply import replay as again
-    from osler.degrade.files import read_record
+    from osler.degrade.records import read_record
     from osler.images import read, write
 
     found = read_record(record, output)

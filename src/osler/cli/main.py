@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from osler.core import OslerError
 
 VERBS: dict[str, str] = {
     "eval": "Evaluate a model on a benchmark; writes a run folder with a report.",
@@ -80,15 +84,31 @@ def _main(
 
 def run() -> None:
     """Entry point: one clear sentence for every error a user can cause, no traceback."""
-    from osler.core import OslerError
+    from osler.core import InputError, OslerError
 
     try:
+        if "" in sys.argv[1:]:
+            raise InputError("an argument is empty; is a variable of your shell not set?")
         app(standalone_mode=True)
     except OslerError as error:
-        sys.stderr.write(f"osler: {error}\n")
+        say_error(error)
         sys.exit(error.exit_code)
     except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - nobody reads on; exit without a word
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        reason = error.strerror or str(error)
+        say_error(InputError(f"{place}{reason}; mend that and run the same command again"))
+        sys.exit(2)
+    except MemoryError:
+        say_error(InputError("there is not enough memory; use smaller images or fewer --jobs"))
+        sys.exit(2)
+
+
+def say_error(error: OslerError) -> None:
+    """One line on stderr, whatever a file's name or content put into the sentence."""
+    sys.stderr.write(f"osler: {' '.join(str(error).split())}\n")
 
 
 if __name__ == "__main__":

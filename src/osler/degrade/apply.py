@@ -291,13 +291,26 @@ def full_params(
         if name not in known:
             raise UnknownNameError(f"parameter of {entry.key}", name, known)
         usual = merged.get(name)
-        if usual is not None and isinstance(value, str) != isinstance(usual, str):
-            kind = "a text" if isinstance(usual, str) else "a number"
-            raise InputError(f"parameter {name} of {entry.key} is {kind}, not {value!r}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"parameter {name} of {entry.key} is {value}; give a finite number")
+        _check_kind(value, f"parameter {name} of {entry.key}")
+        if usual is not None and _kind(value) != _kind(usual):
+            raise InputError(f"parameter {name} of {entry.key} is {_kind(usual)}, not {value!r}")
         merged[name] = value
     return merged if level else {}
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str):
+        return "a text"
+    return "a list of numbers" if isinstance(value, list | tuple) else "a number"
+
+
+def _check_kind(value: object, what: str) -> None:
+    """Refuse what no degradation takes: null, objects, nested lists, NaN and infinity."""
+    for one in value if isinstance(value, list | tuple) else [value]:
+        if not isinstance(one, float | int | str | bool):
+            raise InputError(f"{what} is {one!r}; give a number, a text or a list of numbers")
+        if isinstance(one, float) and not math.isfinite(one):
+            raise InputError(f"{what} is {one}; give a finite number")
 
 
 @lru_cache(maxsize=512)

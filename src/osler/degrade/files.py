@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 from osler.core import (
-    BadFileError,
     InputError,
     OslerError,
     canonical_json,
@@ -29,9 +29,9 @@ from osler.images import Modality, find_images, modality_named, read, write
 
 from .apply import Record, degrade, full_params, pixel_hash
 from .levels import LevelTable
+from .records import RECORDS, RecordsFile, lines_by_output
 from .registry import Value, degradation_named
 
-RECORDS = "records.jsonl"
 _LOSSLESS = {"jpg": ".png", "jpeg": ".png"}
 
 
@@ -118,18 +118,19 @@ def degrade_files(
     settings = _Settings(folder, seed, named, params or {}, table or {}, force)
     several = len(keys) * len(levels) > 1
     work = list(_jobs(_as_list(inputs), keys, levels, several=several, series=series))
+    if not work:
+        places = ", ".join(map(str, _as_list(inputs)))
+        raise InputError(f"there is no image in {places}; check the path")
     _refuse_overwriting(work, folder)
-    done = _read_records(folder / RECORDS)
+    _refuse_file(folder)
+    done = lines_by_output(folder / RECORDS)
     total = sum(len(job.targets) for job in work)
     count = written = skipped = 0
     failures: list[tuple[str, str]] = []
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / RECORDS).open("a", encoding="utf-8") as journal:
+    with RecordsFile(folder / RECORDS) as journal:
         for job, lines, fresh, problems in _results(work, settings, done, jobs):
-            for line in lines:
-                done[line["output"]] = line
-                journal.write(canonical_json(line) + "\n")
-            journal.flush()
+            journal.add(lines)
+            done.update({line["output"]: line for line in lines})
             written += fresh
             skipped += len(lines) - fresh
             failures += [(job.relative, problem) for problem in problems]
@@ -137,7 +138,8 @@ def degrade_files(
             if progress:
                 progress(count, total, job.relative)
     kept = [done[name] for name in sorted(done) if (folder / name).is_file()]
-    write_text(folder / RECORDS, "".join(canonical_json(line) + "\n" for line in kept))
+    if kept or (folder / RECORDS).exists():
+        write_text(folder / RECORDS, "".join(canonical_json(line) + "\n" for line in kept))
     return FilesReport(written, skipped, tuple(sorted(failures)), folder / RECORDS)
 
 
@@ -171,27 +173,6 @@ def degrade_file(
     record = _make(path, target, key, level, settings)
     write_text(f"{target}.record.json", json.dumps(plain(record), indent=2) + "\n")
     return record
-
-
-def read_record(path: str | Path, output: str | None = None) -> Record:
-    """The record in a JSON file, or that of ``output`` in a ``records.jsonl``.
-
-    Raises
-    ------
-    BadFileError
-        If the file is missing, broken, or does not hold (one) such record.
-    """
-    file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-        lines = [json.loads(text)] if file.suffix == ".json" else list(_read_records(file).values())
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise BadFileError(file, f"cannot be read as a degradation record ({error})") from error
-    if output is not None:
-        lines = [line for line in lines if line.get("output") == output]
-    if len(lines) != 1 or not isinstance(lines[0], dict):
-        raise BadFileError(file, f"holds {len(lines)} records", "name one by its output")
-    return Record.from_plain(lines[0].get("record", lines[0]))
 
 
 def _as_list(inputs: str | Path | Sequence[str | Path]) -> list[Path]:
@@ -246,6 +227,13 @@ def _refuse_overwriting(work: Sequence[_Job], out: Path) -> None:
                 raise InputError(f"{out / name} is an input itself; choose another output folder")
 
 
+def _refuse_file(out: Path) -> None:
+    """``out`` must be a folder, or a place for one."""
+    there = next((place for place in (out, *out.parents) if place.exists()), None)
+    if there is not None and not there.is_dir():
+        raise InputError(f"{there} is a file; give a folder as the output")
+
+
 def _results(
     work: Sequence[_Job], settings: _Settings, done: Mapping[str, Any], jobs: int
 ) -> Iterator[tuple[_Job, list[dict[str, Any]], int, list[str]]]:
@@ -259,7 +247,13 @@ def _results(
             pool.submit(_run, job, settings, _earlier(job, done)): job for job in work
         }
         for future in as_completed(pending):
-            yield pending[future], *future.result()
+            try:
+                yield pending[future], *future.result()
+            except BrokenProcessPool as error:
+                raise InputError(
+                    "a worker process was killed, most likely for lack of memory; what is done is "
+                    "kept, run the same command again with fewer --jobs"
+                ) from error
 
 
 def _earlier(job: _Job, done: Mapping[str, Any]) -> dict[str, Any]:
@@ -357,18 +351,3 @@ def _digest(path: Path) -> str:
         with file.open("rb") as handle:
             total.update(hashlib.file_digest(handle, "sha256").digest())
     return total.hexdigest()
-
-
-def _read_records(path: Path) -> dict[str, Any]:
-    """Lines of an earlier run by output; a last line cut off by a crash is passed over."""
-    found: dict[str, Any] = {}
-    if not path.is_file():
-        return found
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            value = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(value, dict) and isinstance(value.get("output"), str):
-            found[value["output"]] = value
-    return found

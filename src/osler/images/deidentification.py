@@ -19,15 +19,16 @@ from typing import Any
 from pydicom import DataElement, Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
+from pydicom.pixels.utils import get_expected_length
 from pydicom.sequence import Sequence
 
 from osler import __version__
-from osler.core import InputError, UnknownNameError, sha256_hex
+from osler.core import BadFileError, InputError, UnknownNameError, sha256_hex
 
 from .dicom import read_dataset
 from .dicom_text import blank_dataset
 from .dicom_write import save_dataset
-from .sniff import format_of, unknown_format
+from .sniff import SUFFIXES, format_of, suffix_of, unknown_format
 from .strip import strip_file
 from .text import TextBox
 
@@ -117,7 +118,9 @@ def deidentify(
     Raises
     ------
     BadFileError
-        If the file is no readable DICOM file.
+        If the file is no image that can be read, or its pixel data are cut off.
+    InputError
+        If the suffix of ``out`` names another format.
     UnknownNameError
         If ``keep`` names no option.
     MissingError
@@ -128,6 +131,12 @@ def deidentify(
         kind = format_of(source)
         if kind is None:
             raise unknown_format(source)
+        promised = SUFFIXES.get(suffix_of(out), kind)
+        if promised != kind:
+            raise InputError(
+                f"{source} is a {kind.upper()} and de-identification keeps the format, so {out} "
+                f"cannot be a {promised.upper()}; choose another suffix"
+            )
         if kind != "dicom":
             key = pseudonym(Path(source).name, rules.secret)
             removed, found, left = strip_file(Path(source), kind, Path(out), key, text=text)
@@ -135,6 +144,7 @@ def deidentify(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         ds = _copied(source)
+        _check_whole(ds, _name(source))
         rules.patient = str(ds.get("PatientID") or "")
         _clean(ds, rules)
         blanked, left = blank_dataset(ds, _name(source)) if text else ((), ())
@@ -166,6 +176,23 @@ def _options(keep: Iterable[str]) -> frozenset[str]:
 
 def _name(source: str | Path | Dataset) -> str:
     return "data set" if isinstance(source, Dataset) else str(source)
+
+
+def _check_whole(ds: Dataset, name: str) -> None:
+    """Refuse pixel data that were cut off, where their length is stated (uncompressed)."""
+    if "PixelData" not in ds or ds.file_meta.TransferSyntaxUID.is_compressed:
+        return
+    try:
+        wanted = int(get_expected_length(ds))
+    except _UNCLEAR:
+        return  # what the header does not state cannot be checked
+    found = len(ds.PixelData or b"")
+    if found < wanted:
+        raise BadFileError(
+            name,
+            f"its pixel data are cut off ({found:,} of {wanted:,} bytes)",
+            "copy or export it again",
+        )
 
 
 def _copied(source: str | Path | Dataset) -> Dataset:

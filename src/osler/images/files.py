@@ -166,7 +166,8 @@ def write(image: Image, path: str | Path) -> Path:
 def find_images(path: str | Path) -> list[Path]:
     """All files of known formats at or below ``path``, sorted; judged by content, not by name.
 
-    Hidden files, DICOM indexes and files of other kinds are passed over. A DICOM file is listed
+    Hidden files, DICOM indexes and files of other kinds are passed over. A file that is named
+    like an image is listed even when it holds none, so that reading it says so, and a DICOM file
     even when it turns out to hold no pixels.
 
     Raises
@@ -187,8 +188,9 @@ def find_images(path: str | Path) -> list[Path]:
         if found.is_file()
         and not any(part.startswith(".") for part in found.relative_to(root).parts)
         and found.name.upper() != "DICOMDIR"
-        and found.stat().st_size
-        and format_of(found) is not None
+        and (
+            suffix_of(found) in SUFFIXES or (found.stat().st_size and format_of(found) is not None)
+        )
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Literal, get_args
 
 from osler.core import UnknownNameError
@@ -90,9 +91,15 @@ def find_modality(text: str | None) -> Modality | None:
     return _ALIASES.get(key)
 
 
+def _near(text: str) -> tuple[str, ...]:
+    """Names to choose among: ours, unless ``text`` is close to another spelling of one."""
+    names = (*MODALITIES, *_ALIASES)
+    return names if get_close_matches(text, names, cutoff=0.5) else MODALITIES
+
+
 def modality_named(text: str) -> Modality:
     """As :func:`find_modality`, but an unknown name raises ``UnknownNameError``."""
     found = find_modality(text)
     if found is None:
-        raise UnknownNameError("modality", text, [*MODALITIES, *_ALIASES])
+        raise UnknownNameError("modality", text, _near(text))
     return found

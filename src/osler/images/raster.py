@@ -43,8 +43,14 @@ def read_raster(content: bytes, path: str | Path) -> Image:
                 check_shape(path, (picture.height, picture.width))
                 picture.load()
                 pixels = _deep(content, path) if _is_deep(content) else _values(picture, meta)
-    except (UnidentifiedImageError, Pillow.DecompressionBombError) as error:
-        raise BadFileError(path, f"cannot be read as an image ({error})") from error
+    except Pillow.DecompressionBombError as error:
+        raise BadFileError(
+            path,
+            f"states a size beyond the cap of {2 * (Pillow.MAX_IMAGE_PIXELS or 0):,} pixels",
+            "crop or tile it first",
+        ) from error
+    except UnidentifiedImageError as error:
+        raise BadFileError(path, "cannot be read as an image", "copy or export it again") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise BadFileError(
             path, f"is truncated or broken ({error})", "copy or download it again"

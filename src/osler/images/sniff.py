@@ -87,6 +87,12 @@ def _bare_dicom(head: bytes) -> bool:
     return little and head[3] == 0 and 0 < length <= 256
 
 
+def first_bytes(path: str | Path) -> bytes:
+    """About the first kilobyte of the content of a file, uncompressed if it is gzip."""
+    head = head_of(path)
+    return _first_of_gzip(head) if head[:2] == b"\x1f\x8b" else head
+
+
 def _first_of_gzip(head: bytes) -> bytes:
     try:
         return zlib.decompressobj(wbits=31).decompress(head, _HEAD)
@@ -101,11 +107,15 @@ def head_of(path: str | Path, length: int = 4 * _HEAD) -> bytes:
         raise BadFileError(path, "there is no such file", "check the path")
     if path.is_dir():
         raise BadFileError(path, "is a folder, not a file", "name a file in it")
+    if not path.is_file():
+        raise BadFileError(path, "is a device or pipe, not a file", "store it as a file first")
     try:
         with path.open("rb") as handle:
             head = handle.read(length)
     except OSError as error:
-        raise BadFileError(path, f"cannot be opened ({error.strerror})") from error
+        raise BadFileError(
+            path, f"cannot be opened ({error.strerror})", "check its rights"
+        ) from error
     if not head:
         raise BadFileError(path, "is empty (0 bytes)", "copy or download it again")
     return head

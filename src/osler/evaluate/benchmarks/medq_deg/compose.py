@@ -280,7 +280,9 @@ def _prepare(folder: Path, digest: str) -> Path:
         try:
             parts.mkdir(parents=True)
         except OSError as error:
-            raise InputError(f"cannot write {folder}: {error.strerror}") from error
+            raise InputError(
+                f"cannot write {folder}: {error.strerror}; choose another place"
+            ) from error
     return parts
 
 

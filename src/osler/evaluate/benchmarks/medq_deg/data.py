@@ -106,7 +106,9 @@ def open_dataset(folder: str | Path) -> Dataset:
     for number, row in read_rows(path):
         where = f"{path}, line {number}"
         if row.id in seen:
-            raise BadFileError(where, f"id {row.id!r} is also on line {seen[row.id]}")
+            raise BadFileError(
+                where, f"id {row.id!r} is also on line {seen[row.id]}", "build the dataset again"
+            )
         seen[row.id] = number
         case = row.case()
         image = image_path(folder, case.item.images[0])
@@ -114,7 +116,15 @@ def open_dataset(folder: str | Path) -> Dataset:
             raise BadFileError(where, f"its image {image.name} is missing", "build it again")
         cases.append(case)
     if not cases:
-        raise BadFileError(path, "holds no items")
+        raise BadFileError(path, "holds no items", "build the dataset again")
+    counts = info.get("counts")
+    stated = counts.get("items") if isinstance(counts, dict) else None
+    if stated is not None and stated != len(cases):
+        raise BadFileError(
+            path,
+            f"holds {len(cases)} items, dataset.json states {stated}",
+            "build the dataset again",
+        )
     return Dataset(folder, info, tuple(cases))
 
 
@@ -156,17 +166,27 @@ def read_rows(path: Path) -> Iterator[tuple[int, Row]]:
     except OSError as error:
         raise BadFileError(path, "is missing", "build the dataset again") from error
     with lines:
-        for number, line in enumerate(lines, 1):
+        for number, line in enumerate(_decoded(lines, path), 1):
             try:
                 row = Row(**json.loads(line))
             except (ValueError, TypeError) as error:
-                raise BadFileError(f"{path}, line {number}", f"is no item ({error})") from error
+                raise BadFileError(
+                    f"{path}, line {number}", f"is no item ({error})", "build the dataset again"
+                ) from error
             if row.answer not in row.options or len(row.image) != 64:
                 raise BadFileError(
                     f"{path}, line {number}",
                     f"answer {row.answer!r} or image {row.image!r} is not valid",
+                    "build the dataset again",
                 )
             yield number, row
+
+
+def _decoded(lines: Iterable[str], path: Path) -> Iterator[str]:
+    try:
+        yield from lines
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFileError(path, "is no UTF-8 text", "build the dataset again") from error
 
 
 def lines(values: Iterable[Any]) -> str:

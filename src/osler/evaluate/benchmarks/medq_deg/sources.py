@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from osler.core import InputError, UnknownNameError
+from osler.images import modality_named
 from osler.settings import settings
 
 from .compose import compose
@@ -123,6 +124,8 @@ def build(
     if len(per_item) != 2:
         raise InputError(f"per_item {per_item} is no range; give two numbers such as 1,3")
     tables = [data] if isinstance(data, str | Path) else list(data)
+    if modality is not None:
+        modality = modality_named(modality)
     verdicts = read_review(review) if review is not None else None
     shared: dict[str, Any] = {
         "seed": seed, "per_item": per_item, "levels": levels, "keys": keys, "keep": verdicts,
@@ -168,9 +171,14 @@ def build(
 
 def _table(path: str | Path) -> Path:
     found = Path(path)
+    kinds = ", ".join(READABLE)
+    if found.is_dir():
+        raise InputError(f"{path} is a folder; give a table ({kinds}), or the word mini")
+    if str(path) == MINI:
+        raise InputError(f"{MINI} is a benchmark of its own; give it alone")
     if not found.is_file():
-        kinds = ", ".join(READABLE)
         raise InputError(
-            f"{path} does not exist; give a table ({kinds}), a dataset folder, or the word mini"
+            f"{path} does not exist; give a table ({kinds}), or the word mini (osler eval also "
+            "takes a dataset folder)"
         )
     return found
