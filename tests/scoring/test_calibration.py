@@ -56,6 +56,9 @@ def test_lost_votes_prefer_nothing() -> None:
     assert vote_entropy(Votes((0, 0, 0, 0), lost=5)) == pytest.approx(0)
     assert max_vote(Votes((0, 0, 0, 0), lost=5)) == pytest.approx(0.25)
     assert vote_entropy(Votes((4, 0), lost=1)) < vote_entropy(Votes((5, 0)))
+    # Miller-Madow counts options with a vote; a lost vote has none: m = 1, no correction.
+    nine = Votes((9, 0, 0, 0), lost=1)
+    assert vote_entropy_miller_madow(nine) == pytest.approx(vote_entropy(nine))
 
 
 def test_mixed_trials_are_refused() -> None:

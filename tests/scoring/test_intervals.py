@@ -112,13 +112,32 @@ def test_unanimous_and_few_groups_are_never_certain() -> None:
 
 
 def test_few_patients_use_student_t() -> None:
-    """Means of equal groups: the jackknife interval is the textbook t interval of their means."""
+    """At the ends of the interval the mean is t standard errors away, as Wilson has it."""
     stats = pytest.importorskip("scipy.stats")
     means = np.array([0.4, 0.5, 0.55, 0.6, 0.7, 0.5])
     values = np.repeat(means, 10)
     found = estimate(values, np.repeat(list("abcdef"), 10).tolist())
-    low, high = stats.t.interval(0.95, 5, means.mean(), stats.sem(means))
-    assert (found.low, found.high) == pytest.approx((low, high))
+    p, error = means.mean(), stats.sem(means)
+    for end in (found.low, found.high):
+        at_end = error * np.sqrt(end * (1 - end) / (p * (1 - p)))
+        assert abs(end - p) / at_end == pytest.approx(stats.t.ppf(0.975, 5))
+    textbook = stats.t.interval(0.95, 5, p, error)
+    assert (found.low, found.high) == pytest.approx(textbook, abs=0.01)
+
+
+@pytest.mark.parametrize(("groups", "rate"), [(10, 0.8), (15, 0.95), (20, 0.95), (30, 0.95)])
+def test_coverage_near_the_ceiling(groups: int, rate: float) -> None:
+    """Patients who differ, nearly all right: a percentile bootstrap covers .83 to .90 here."""
+    rng = np.random.default_rng(1)
+    hits = 0
+    for trial in range(300):
+        sizes = 1 + rng.geometric(1 / 6, groups)
+        skill = rng.beta(rate * 7 / 3, (1 - rate) * 7 / 3, groups)  # intraclass correlation .3
+        codes = np.repeat(np.arange(groups), sizes)
+        values = (rng.random(codes.size) < skill[codes]).astype(float)
+        found = estimate(values, codes.astype(str).tolist(), seed=trial % 8, draws=500)
+        hits += found.low <= rate <= found.high
+    assert hits / 300 >= 0.89
 
 
 def test_coverage_with_six_patients() -> None:

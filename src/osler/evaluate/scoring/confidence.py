@@ -93,10 +93,10 @@ def vote_entropy_miller_madow(votes: Votes) -> float:
 
     Removes the first-order bias in T; a unanimous vote stays at 1. Clipped to [0, 1].
     """
-    shares = votes.shares
-    seen = int(np.count_nonzero(shares))
-    entropy = (1.0 - vote_entropy(votes)) * log(shares.size) + (seen - 1) / (2 * votes.trials)
-    return float(np.clip(1.0 - entropy / log(shares.size), 0.0, 1.0))
+    k = len(votes.counts)
+    seen = max(1, int(np.count_nonzero(votes.counts)))  # a lost vote is a vote for no option
+    entropy = (1.0 - vote_entropy(votes)) * log(k) + (seen - 1) / (2 * votes.trials)
+    return float(np.clip(1.0 - entropy / log(k), 0.0, 1.0))
 
 
 def max_vote(votes: Votes) -> float:

@@ -1,11 +1,13 @@
-"""Intervals that respect who the answers come from: bootstrap by patient, Wilson for few.
+"""Intervals that respect who the answers come from: bootstrap by patient, never too narrow.
 
 Items of one patient are not independent, so the cluster bootstrap draws whole groups with
 replacement and takes the ratio of sums (Efron & Tibshirani 1993, ch. 8; Davison & Hinkley 1997).
-With fewer than ten groups that interval is too narrow: it is widened to the jackknife's with
-Student's t at g - 1 degrees of freedom (Cameron & Miller 2015, section VI). When all groups say
-the same (5 right of 5) or there is only one, both would have width zero: then it is Wilson's
-interval with n = number of groups.
+That interval is too narrow for few groups, and for many where nearly all answers are right: at a
+nominal 95 % it covered 83 to 90 % of simulated truths with 10 to 30 groups. So it is widened to
+Wilson's interval for as many independent answers as would have the jackknife's variance over
+groups (Korn & Graubard 1998), with Student's t at g - 1 degrees of freedom (Cameron & Miller 2015,
+section VI). When all groups say the same (5 right of 5) or there is only one, that variance is
+unknown: then n = number of groups.
 """
 
 from __future__ import annotations
@@ -26,7 +28,6 @@ from .averages import as_column
 Method = Literal["percentile", "bca"]
 Array = NDArray[np.float64]
 
-FEW_GROUPS = 10
 _CELLS = 4_000_000  # weights held at once by the bootstrap: 32 MB as floats, 8 MB kept
 
 
@@ -42,8 +43,11 @@ def wilson(successes: float, n: float, confidence: float = 0.95) -> tuple[float,
     """
     if n <= 0 or not 0 <= successes <= n:
         raise InputError(f"{successes} successes of {n} trials is no proportion")
-    z = NormalDist().inv_cdf(0.5 + _checked(confidence) / 2)
-    p = successes / n
+    return _score(successes / n, n, NormalDist().inv_cdf(0.5 + _checked(confidence) / 2))
+
+
+def _score(p: float, n: float, z: float) -> tuple[float, float]:
+    """The shares whose test at ``z`` standard errors does not reject ``p`` of ``n``."""
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * sqrt(p * (1 - p) / n + z * z / (4 * n * n))
     return max(0.0, centre - half), min(1.0, centre + half)
@@ -262,16 +266,17 @@ def _widen(
     bounds: tuple[float, float],
     confidence: float,
 ) -> tuple[float, float]:
-    """The interval made honest for few groups, or groups that all say the same (see above)."""
+    """The interval made honest for few groups and for means near their bounds (see above)."""
     n_groups, lo, span = left.size, bounds[0], bounds[1] - bounds[0]
+    share = min(max((value - lo) / span, 0.0), 1.0)
     if n_groups < 2 or float(np.ptp(left)) < 1e-12:
-        share = min(max((value - lo) / span, 0.0), 1.0)
         below, above = wilson(share * n_groups, n_groups, confidence)
         low, high = lo + span * below, lo + span * above
-    elif n_groups < FEW_GROUPS:
-        spread = float(((left - left.mean()) ** 2).sum()) * (n_groups - 1) / n_groups
-        half = _student(n_groups - 1, confidence) * sqrt(spread)
-        low, high = min(low, value - half), max(high, value + half)
+    else:
+        variance = float(((left - left.mean()) ** 2).sum()) * (n_groups - 1) / n_groups
+        like = max(share * (1 - share), 1e-12) * span**2 / variance  # independent answers
+        below, above = _score(share, like, _student(n_groups - 1, confidence))
+        low, high = min(low, lo + span * below), max(high, lo + span * above)
     return max(low, bounds[0]), min(high, bounds[1])
 
 

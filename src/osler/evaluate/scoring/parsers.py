@@ -82,6 +82,8 @@ def parse_choice(text: str, options: Mapping[str, str]) -> Choice:
     whole = _whole(reply, options)
     if whole:
         return Choice(whole, "ok")
+    if _only_letters(reply, options):
+        return UNPARSED
     for rule in (_from_json, _boxed, _explicit, _line_start):
         found = rule(reply, options)
         if found is not None:
@@ -96,15 +98,17 @@ def parse_choice(text: str, options: Mapping[str, str]) -> Choice:
 # Text before meaning ---------------------------------------------------------------------------
 
 _LONGEST = 6000  # characters kept from the end, where the answer stands
-_THINK = re.compile(r"<(think|thinking|reasoning)>.*?</\1>", re.S | re.I)
-_OPEN_THINK = re.compile(r"<(?:think|thinking|reasoning)>.*", re.S | re.I)
+_END_OF_THOUGHT = re.compile(r"</(?:think|thinking|reasoning)>", re.I)
+_OPEN_THOUGHT = re.compile(r"<(?:think|thinking|reasoning)>.*", re.S | re.I)
 _LATEX_WORD = re.compile(r"\\(?:text|mathrm|mathbf|textbf|rm|bf)\s*\{([^{}]*)\}")
 
 
 def _clean(text: str) -> str:
-    reply = unicodedata.normalize("NFKC", text[-_LONGEST:])
-    reply = _OPEN_THINK.sub("", _THINK.sub("", reply))
-    reply = re.sub(r"</?(?:answer|final_answer|think)>", " ", reply, flags=re.I)
+    # A thought may lack its opening tag (a chat template has eaten it) or be longer than what is
+    # kept: whatever stands before the last closing tag is thought.
+    *_, said = _END_OF_THOUGHT.split(text)
+    reply = unicodedata.normalize("NFKC", _OPEN_THOUGHT.sub("", said)[-_LONGEST:])
+    reply = re.sub(r"</?(?:answer|final_answer)>", " ", reply, flags=re.I)
     reply = _LATEX_WORD.sub(r"\1", reply)
     reply = re.sub(r"[*`$]|__", "", reply)
     return reply.replace("\u2019", "'").strip()
@@ -132,12 +136,20 @@ def _whole(reply: str, options: Mapping[str, str]) -> str | None:
     return same[0] if len(same) == 1 else None
 
 
+def _only_letters(reply: str, options: Mapping[str, str]) -> bool:
+    """Whether the reply lists several letters and says no more ("A or B", "A: 10 %, B: 90 %")."""
+    letter = rf"\b[{_letters(options)}]\b"
+    rest = re.sub(rf"{letter}|\b(?:or|and|und|ou|et|y|o)\b|[\W\d_]+", "", reply, flags=re.I)
+    return not rest and len({x.upper() for x in re.findall(letter, reply, re.I)}) > 1
+
+
 # Statements ------------------------------------------------------------------------------------
 
 _KEYS = ("answer", "final_answer", "choice", "option", "letter", "prediction", "答案")
 
 
 def _from_json(reply: str, options: Mapping[str, str]) -> Choice | None:
+    read: set[Choice] = set()
     for piece in re.findall(r"\{[^{}]*\}", reply):
         try:
             data = json.loads(piece)
@@ -146,8 +158,8 @@ def _from_json(reply: str, options: Mapping[str, str]) -> Choice | None:
         found = {str(key).casefold().replace(" ", "_"): value for key, value in data.items()}
         values = [found[key] for key in _KEYS if isinstance(found.get(key), str)]
         if values and "{" not in values[0]:
-            return parse_choice(values[0], options)
-    return None
+            read.add(parse_choice(values[0], options))
+    return (read.pop() if len(read) == 1 else UNPARSED) if read else None
 
 
 def _boxed(reply: str, options: Mapping[str, str]) -> Choice | None:
@@ -156,29 +168,37 @@ def _boxed(reply: str, options: Mapping[str, str]) -> Choice | None:
 
 
 _LEAD = (
-    r"(?:(?:answer|choice|option|selection|conclusion|diagnosis|response)s?"
+    r"(?:\b(?:answer|choice|option|selection|conclusion|diagnosis|response)"
     r"\s*(?:is|are|was|would be|should be|must be|is most likely|is likely|[:=]|is:)\s*"
     r"|(?:\bi\s+(?:would\s+|will\s+|'d\s+)?(?:choose|pick|select|go\s+with|answer))\s+"
     r"|\b(?:so|therefore|thus|hence)[,:]?\s+(?:it(?:'s|\s+is)\s+)?"
     r"|(?:choose|select|pick|go with)\s+(?:option\s+|answer\s+)?"
     r"|(?:correct|right|best|final)\s+(?:answer|choice|option)\s+"
+    r"|\bmost\s+(?:suitable|appropriate|accurate|consistent|plausible|probable|likely)"
+    r"(?:\s+\w+)?\s+(?:is|would be|seems)\s+"
     r"|答案\s*(?:应该是|应为|是|为|选|:)?\s*|(?:应选|故选|我选|选择|选项|选)\s*:?\s*)"
 )
 _FILL = r"(?:(?:most likely|likely|probably|clearly|therefore|option|choice|letter|选项|is|:)\s*)*"
 _AFTER_LETTER = re.compile(
-    r"\s+(?:because|since|as|is|which|and|with|for|due|given|based|by|in|on|the|to|this|\()", re.I
+    r"\s+(?:(?:because|since|as|is|which|and|with|for|due|given|based|by|in|on|the|to|this|or|nor"
+    r"|but|if|though|although|maybe|perhaps|possibly|seems|looks|fits|shows|would|may|might|i)\b"
+    r"|\()",
+    re.I,
 )
+_MEASURE = re.compile(r"[ \t]+\d+(?:[.,]\d+)?[\s-]*(?:year|yr|y/?o|month|week|day|cm|mm)", re.I)
 
 
 def _is_article(reply: str, end: int, letter: str, text: str) -> bool:
     """Whether the letter that ends at ``end`` is the word a, A or I of running text."""
     if letter not in "aAiI":
-        return letter.islower() and re.match(r"\s+\w", reply[end:]) is not None
-    rest = reply[end:]
+        return letter.islower() and re.match(r"\s+\w", reply[end : end + 40]) is not None
+    rest = reply[end : end + 400]
     if not re.match(r"[ \t]+\w", rest):
         return False
     if rest.lstrip().casefold().startswith(text.strip().casefold()):
         return False
+    if _MEASURE.match(rest):  # "A 45-year-old man"
+        return True
     if letter.isupper() and re.match(r"[ \t]+[A-Z0-9\u4e00-\u9fff]", rest) and letter != "I":
         return False
     return not (letter == "A" and _AFTER_LETTER.match(rest))
@@ -212,7 +232,8 @@ def _another(reply: str, end: int, options: Mapping[str, str]) -> bool:
 def _line_start(reply: str, options: Mapping[str, str]) -> Choice | None:
     pattern = re.compile(
         rf"^[\s>#\-•]*(?:\(([{_letters(options)}])\)|([{_letters(options)}])\s*[.):,;]|"
-        rf"([{_letters(options)}])\s+[-–—](?=\s)|([{_letters(options)}])\s*$)",
+        rf"([{_letters(options)}])\s+[-–—](?=\s)|([{_letters(options)}])\s*$|"
+        rf"([{_letters(options)}])\s+(?:because|since|due|given|based)\b)",
         re.M,
     )
     found: dict[str, int] = {}
@@ -306,9 +327,11 @@ def _spans(reply: str, options: Mapping[str, str]) -> Iterator[tuple[str, int, i
     found = []
     for letter, text in options.items():
         words = [re.escape(word) for word in re.findall(r"\w+", text)]
-        if not words or len("".join(words)) < 2:
+        if not words or (len("".join(words)) < 2 and not text.strip().isdigit()):
             continue
         pattern = r"(?<!\w)" + r"\W+".join(words) + r"(?!\w)"
+        if text.strip().isdigit():  # a number: neither part of 1.5 or 40 %, nor of a list "1. ..."
+            pattern = rf"(?<![\w.,]){words[0]}(?!\w|[.,]\d|\s*%|[.)]\s+\S)"
         found += [(letter, m.start(), m.end()) for m in re.finditer(pattern, reply, re.I)]
     for letter, start, end in found:
         longer = any(s <= start and end <= e and (e - s) > (end - start) for _, s, e in found)
@@ -330,8 +353,9 @@ def _bare(reply: str, options: Mapping[str, str]) -> set[str]:
     found = set()
     for match in re.finditer(_alone(options), text):
         letter, start, end = match.group(1), match.start(), match.end()
-        term = _TERM_BEFORE.search(text[:start]) or _TERM_AFTER.match(text[end:])
-        chosen = letter.isupper() or _OPTION_BEFORE.search(text[:start])
+        before, after = text[max(0, start - 40) : start], text[end : end + 40]
+        term = _TERM_BEFORE.search(before) or _TERM_AFTER.match(after)
+        chosen = letter.isupper() or _OPTION_BEFORE.search(before)
         if not chosen or term or _is_article(text, end, letter, options[letter.upper()]):
             continue
         if not _denied(text, start, end):
