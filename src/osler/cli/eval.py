@@ -12,12 +12,17 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(add_completion=False, context_settings={"help_option_names": ["-h", "--help"]})
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 HELP = """Evaluate a model on a benchmark; writes a run folder with a report.
 
-Examples: osler eval medq-deg --model osler/probe; osler eval medq-deg --data questions.tsv
---model vllm/qwen2.5-vl-7b --trials 5; osler eval --list.
+Examples: `osler eval medq-deg --model osler/probe`;
+`osler eval medq-deg --data questions.tsv --model vllm/qwen2.5-vl-7b --trials 5`;
+`osler eval --list`.
 
 The same command again goes on where a run ended. Exit codes: 0 done, 2 wrong input or a model that
 cannot work, 1 budget reached, 3 more than 2 % of the items unscored, 130 interrupted.
@@ -27,23 +32,47 @@ cannot work, 1 budget reached, 3 more than 2 % of the items unscored, 130 interr
 @app.command(help=HELP)
 def evaluate(
     ctx: typer.Context,
-    benchmark: Annotated[str | None, typer.Argument(help="Name of the benchmark.")] = None,
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Who is evaluated.")] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", help="What the benchmark reads; see its README.")
+    benchmark: Annotated[
+        str | None,
+        typer.Argument(metavar="BENCHMARK", help="Its name, such as medq-deg; see --list."),
     ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="Repeats of each item.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Who is evaluated: osler/probe, vllm/NAME, file:answers.jsonl, ...; see --list.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            help="What the benchmark reads. medq-deg: a table of questions, a folder made by "
+            "osler build, or the word mini (default).",
+        ),
+    ] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Repeats of each item (default: the benchmark's).")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Run folder (default: one under runs/).")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
-    temperature: Annotated[float | None, typer.Option(min=0.0)] = None,
-    top_p: Annotated[float, typer.Option(min=0.0, max=1.0)] = 1.0,
-    max_tokens: Annotated[int | None, typer.Option(min=1, help="Longest reply.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N items (default: all).")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Of the model's sampling (default: the benchmark's)."),
+    ] = None,
+    top_p: Annotated[float, typer.Option(min=0.0, max=1.0, help="Of the model's sampling.")] = 1.0,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest reply (default: the benchmark's).")
+    ] = None,
     logprobs: Annotated[
         int, typer.Option(min=0, max=20, help="Alternatives of each token to ask for.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Fixes everything random.")] = 0,
     judge: Annotated[str | None, typer.Option(help="Who grades, where a judge is needed.")] = None,
     judge_option: Annotated[
         list[str] | None, typer.Option("--judge-option", help="Option of the judge, NAME=VALUE.")
@@ -58,16 +87,28 @@ def evaluate(
         str | None, typer.Option(help="Environment variable that holds the key.")
     ] = None,
     option: Annotated[
-        list[str] | None, typer.Option("--option", help="Option of the model, NAME=VALUE.")
+        list[str] | None,
+        typer.Option("--option", help="Option of the model, NAME=VALUE. Repeatable."),
     ] = None,
     setting: Annotated[
-        list[str] | None, typer.Option("--set", help="Option of the benchmark, NAME=VALUE.")
+        list[str] | None,
+        typer.Option("--set", help="Option of the benchmark, NAME=VALUE. Repeatable."),
     ] = None,
-    concurrency: Annotated[int | None, typer.Option(min=1, help="Requests in flight.")] = None,
-    rpm: Annotated[float | None, typer.Option(help="Requests a minute, at most.")] = None,
-    tpm: Annotated[float | None, typer.Option(help="Tokens a minute, at most.")] = None,
-    budget_usd: Annotated[float | None, typer.Option(min=0.0, help="Money for the run.")] = None,
-    budget_tokens: Annotated[int | None, typer.Option(min=0, help="Tokens for the run.")] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Requests in flight (default: 16).")
+    ] = None,
+    rpm: Annotated[
+        float | None, typer.Option(help="Requests a minute, at most (default: no limit).")
+    ] = None,
+    tpm: Annotated[
+        float | None, typer.Option(help="Tokens a minute, at most (default: no limit).")
+    ] = None,
+    budget_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="Most money for the run (default: no limit).")
+    ] = None,
+    budget_tokens: Annotated[
+        int | None, typer.Option(min=0, help="Most tokens for the run (default: no limit).")
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Count calls, tokens and money; ask nothing.")
     ] = False,
@@ -207,7 +248,7 @@ def _pairs(flag: str, given: list[str] | None) -> dict[str, str]:
     for text in given or []:
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise InputError(f"{flag} {text!r} is not NAME=VALUE")
+            raise InputError(f"{flag} {text!r} is not NAME=VALUE; write it as {flag} seed=1")
         found[name.replace("-", "_")] = value
     return found
 
@@ -256,5 +297,6 @@ def _command(ctx: typer.Context, folder: Path) -> str:
 
 
 def _no_secret(text: str) -> str:
-    """``text`` without the user and password of an address."""
-    return re.sub(r"://[^/@\s]+@", "://", text)
+    """``text`` without the user, the password and the query of an address."""
+    text = re.sub(r"://[^/@\s]+@", "://", text)
+    return re.sub(r"(https?://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)

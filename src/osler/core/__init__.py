@@ -13,6 +13,7 @@ from .errors import (
     OslerError,
     TransientError,
     UnknownNameError,
+    printable,
 )
 from .files import atomic, write_bytes, write_json, write_text
 from .identity import canonical_json, content_hash, plain, sha256_hex
@@ -68,6 +69,7 @@ __all__ = [
     "derive_rng",
     "derive_seed",
     "plain",
+    "printable",
     "request_hash",
     "sha256_hex",
     "write_bytes",

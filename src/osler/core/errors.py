@@ -16,14 +16,35 @@ A message is one sentence that says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
+
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of writing; not tab and line feed."""
+
+
+def printable(text: str) -> str:
+    """``text`` with control characters spelled out, so that a terminal only ever shows it.
+
+    Names of files, replies of servers and texts of models are other people's: an escape sequence
+    in one of them must not colour, move, rename or paste anything.
+
+    Examples
+    --------
+    >>> printable("no \\x1b[31mred")
+    'no \\\\x1b[31mred'
+    """
+    return _UNSEEN.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class OslerError(Exception):
     """Base of all errors raised on purpose; ``exit_code`` is what the command line returns."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(OslerError):
@@ -54,6 +75,8 @@ class UnknownNameError(InputError):
         near = get_close_matches(name, names, n=3, cutoff=0.5)
         if near:
             hint = f"did you mean {' or '.join(near)}?"
+        elif not names:
+            hint = "there are none"
         elif len(names) <= 12:
             hint = f"known: {', '.join(names)}"
         else:

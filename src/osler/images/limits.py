@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import zlib
 from collections.abc import Sequence
@@ -43,8 +44,14 @@ def check_shape(path: object, shape: Sequence[int]) -> None:
         )
 
 
-def content_of(path: str | Path, cap: int = MAX_FILE_BYTES) -> bytes:
+_CHUNK = 1 << 22
+
+
+def content_of(path: str | Path, cap: int = MAX_FILE_BYTES, *, enough: int | None = None) -> bytes:
     """All bytes of a file, uncompressed if it is gzip; at most ``cap`` of them.
+
+    ``enough`` ends the unpacking of a gzip file after so many bytes: what the header of an image
+    does not announce is not unpacked, so that a small file cannot fill the memory.
 
     Raises
     ------
@@ -58,8 +65,15 @@ def content_of(path: str | Path, cap: int = MAX_FILE_BYTES) -> bytes:
     if head[:2] != b"\x1f\x8b":
         return path.read_bytes()
     try:
+        unpacked = io.BytesIO()
         with gzip.open(path) as handle:
-            content = handle.read(cap + 1)
+            most = cap + 1 if enough is None else min(enough, cap + 1)
+            while (left := most - unpacked.tell()) > 0:
+                piece = handle.read(min(left, _CHUNK))
+                if not piece:
+                    break
+                unpacked.write(piece)
+        content = unpacked.getvalue()
     except (OSError, EOFError, zlib.error) as error:
         raise BadFileError(
             path, f"is a truncated or broken gzip file ({error})", "copy or download it again"

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from osler.core import BadFileError, InputError, atomic
@@ -19,7 +20,7 @@ from .image import Axes, Image, Unit, Window
 from .limits import MAX_FILE_BYTES, check_shape, content_of
 from .modality import MODALITIES
 from .rescale import rescaled
-from .sniff import suffix_of
+from .sniff import first_bytes, suffix_of
 
 DISAGREE_MM = 0.01
 """Corner distance beyond which two stated geometries are reported as different."""
@@ -83,7 +84,7 @@ def read_nifti(path: str | Path, frame: int | None = None) -> Image:
 
 def _parts(path: str | Path) -> tuple[Any, bytes]:
     """The header and the bytes of the voxels; checks that there are as many as the header says."""
-    content = content_of(path)
+    content = content_of(path, enough=_stated_bytes(path))
     pair = content[344:348] == b"ni1\0" or content[4:8] == b"ni2\0"
     second = content[4:7] in (b"n+2", b"ni2")
     kind = nib.Nifti2Header if second else nib.Nifti1Header
@@ -92,7 +93,7 @@ def _parts(path: str | Path) -> tuple[Any, bytes]:
         header = kind(content[:size], check=False)
         dims = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
         bits = int(header["bitpix"])
-    except (HeaderDataError, ValueError, TypeError) as error:
+    except (HeaderDataError, WrapStructError, ValueError, TypeError) as error:
         raise BadFileError(path, f"has a broken NIfTI header ({error})") from error
     if not 1 <= int(header["dim"][0]) <= 7 or not dims:
         raise BadFileError(path, f"states {int(header['dim'][0])} dimensions; NIfTI allows 1 to 7")
@@ -102,7 +103,7 @@ def _parts(path: str | Path) -> tuple[Any, bytes]:
         raise BadFileError(path, f"states {need / 1024**3:.1f} GiB of voxels, beyond the cap")
     start = int(header["vox_offset"])
     if pair:
-        content = content_of(_voxel_file(Path(path)))
+        content = content_of(_voxel_file(Path(path)), enough=start + need)
     elif start < size:
         raise BadFileError(path, f"says its voxels begin inside the header (byte {start})")
     have = len(content) - start
@@ -114,6 +115,21 @@ def _parts(path: str | Path) -> tuple[Any, bytes]:
             "the file is cut off or its header is wrong; export it again",
         )
     return header, content[start : start + need]
+
+
+def _stated_bytes(path: str | Path) -> int | None:
+    """How many bytes header and voxels take as the header says, or None where it makes no sense."""
+    head = first_bytes(path)
+    second = head[4:7] in (b"n+2", b"ni2")
+    try:
+        header = (nib.Nifti2Header if second else nib.Nifti1Header)(
+            head[: 540 if second else 348], check=False
+        )
+        dims = [int(n) for n in header["dim"][1 : 1 + int(header["dim"][0])]]
+        stated = int(header["vox_offset"]) + math.prod(dims) * max(int(header["bitpix"]), 8) // 8
+    except (HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError):
+        return None
+    return stated if stated > len(head) and min(dims, default=0) > 0 else None
 
 
 def _voxel_file(header: Path) -> Path:

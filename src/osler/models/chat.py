@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from osler.core import ImageRef, Part, ReadBlob, Reply, Request, TransientError
+from osler.core import ImageRef, Part, ReadBlob, Reply, Request, TransientError, printable
 
 
 class ImageEncoder:
@@ -116,28 +116,58 @@ def read_reply(data: bytes, request: Request) -> Reply:
         finish = str(choice.get("finish_reason") or "stop")
         if not text and message.get("refusal"):
             text, finish = str(message["refusal"]), "refusal"
-        usage = body.get("usage") or {}
-        tokens = (choice.get("logprobs") or {}).get("content") or []
+        usage = body.get("usage")
+        usage = usage if isinstance(usage, dict) else {}
+        tokens = _tokens(choice.get("logprobs"))
         return Reply(
             text=text,
             finish=finish,
             tokens_in=_count(usage.get("prompt_tokens")),
             tokens_out=_count(usage.get("completion_tokens")),
-            logprobs=tuple(float(t["logprob"]) for t in tokens) or None,
+            logprobs=tuple(t["logprob"] for t in tokens) or None,
             option_probs=option_probs(text, tokens, request.options),
         )
-    except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+    except (
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         start = data[:80].decode(errors="replace")
         raise TransientError(f"the reply is no chat completion: {start!r}", "malformed") from error
 
 
 def _joined(content: Any) -> str:
-    """Text of a reply given in parts (some gateways), or "" for null."""
-    return "".join(part.get("text", "") for part in content or [])
+    """Text of a reply given in parts (some gateways; thoughts are left out), or "" for null."""
+    if content is not None and not isinstance(content, list):
+        raise TypeError("content is neither text nor parts")
+    parts = [part.get("text") if isinstance(part, dict) else part for part in content or []]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+_MOST_TOKENS = 1 << 40
 
 
 def _count(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    """A number of tokens that can be one, else None: the usage is what the server says it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return int(value) if 0 <= value <= _MOST_TOKENS else None
+
+
+def _tokens(logprobs: Any) -> list[dict[str, Any]]:
+    """The tokens with their log-probabilities, or none where one of them is no such thing."""
+    content = logprobs.get("content") if isinstance(logprobs, dict) else None
+    tokens = content if isinstance(content, list) else []
+    listed = [other for t in tokens if isinstance(t, dict) for other in t.get("top_logprobs") or ()]
+    fine = all(isinstance(t, dict) and _is_logprob(t.get("logprob")) for t in (*tokens, *listed))
+    return tokens if fine else []
+
+
+def _is_logprob(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value <= 1e-3
 
 
 _BARE_LETTER = re.compile(r"\(?([A-Z])\)?[.:]?")
@@ -161,7 +191,7 @@ def option_probs(
         for other in token.get("top_logprobs") or [token]:
             letter = str(other.get("token", "")).strip(" ().:\n")
             if letter in mass:
-                mass[letter] += math.exp(float(other["logprob"]))
+                mass[letter] += math.exp(other["logprob"])
         total = sum(mass.values())
         return {letter: value / total for letter, value in mass.items()} if total > 0 else None
     return None
@@ -195,13 +225,17 @@ def error_text(data: bytes) -> tuple[str, str]:
     """Code and message of an error response, whatever its shape; at most 300 characters."""
     try:
         body = json.loads(data)
-    except ValueError:
-        body = data.decode(errors="replace")
+    except (ValueError, RecursionError):
+        body = data[:4096].decode(errors="replace")
     if isinstance(body, list) and body:
         body = body[0]
     inner = body.get("error", body) if isinstance(body, dict) else body
     if not isinstance(inner, dict):
-        return "", " ".join(str(inner).split())[:300]
+        return "", _shown(inner)
     message = inner.get("message") or inner.get("detail") or inner.get("type") or ""
     code = inner.get("code") or inner.get("type") or ""
-    return str(code), " ".join(str(message).split())[:300]
+    return str(code), _shown(message)
+
+
+def _shown(text: Any) -> str:
+    return printable(" ".join(str(text)[:4096].split()))[:300]

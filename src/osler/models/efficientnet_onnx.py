@@ -62,7 +62,11 @@ def encoder_graph(weights_path: str | Path | None = None) -> Path:
     target = folder / f"efficientnet-lite0-{source.sha256[:12]}-v{_VERSION}.onnx"
     stated = target.with_suffix(".sha256")
     located = find_embedded(source, weights_path)
-    if not (target.is_file() and stated.is_file() and stated.read_text() == file_sha256(target)):
+    if not (
+        target.is_file()
+        and stated.is_file()
+        and stated.read_bytes() == file_sha256(target).encode()
+    ):
         graph = efficientnet_onnx(read_torch_weights(located.path))
         write_bytes(target, graph)
         write_text(stated, sha256_hex(graph))

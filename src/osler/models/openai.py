@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import json
 import os
 import ssl
@@ -30,6 +32,12 @@ from .registry import check_options
 
 OPENAI_URL = "https://api.openai.com/v1"
 PORTS = {"vllm": 8000, "sglang": 30000, "ollama": 11434}
+LARGEST_REPLY = 32 << 20
+"""Bytes of a response, uncompressed, after which no more is read: no chat reply is near."""
+
+_SHORTEST_SECRET = 12
+"""Keys below this length are placeholders of local servers ("EMPTY"), and common words."""
+
 OPTIONS = ("base_url", "api_key_env", "timeout_s", "extra", "max_tokens_field")
 
 
@@ -68,7 +76,9 @@ class ChatEndpoint:
     ) -> None:
         self.name = name
         self._model = model
-        self._url = base_url.rstrip("/")
+        parts = urlsplit(base_url)
+        self._url = urlunsplit((*parts[:2], parts.path.rstrip("/"), "", ""))
+        self._query = f"?{parts.query}" if parts.query else ""  # where some gateways want a version
         self._key_env, self._key_required = key_env, key_required
         self._extra = dict(extra or {})
         self._limit_name = limit_name
@@ -121,8 +131,9 @@ class ChatEndpoint:
         self._tls = self._tls or httpx.create_ssl_context()
         return httpx.AsyncClient(
             verify=self._tls,
-            headers={"content-type": "application/json"}
+            headers={"content-type": "application/json", "accept-encoding": "identity"}
             | ({"authorization": f"Bearer {key}"} if key else {}),
+            trust_env=not is_this_machine(urlsplit(self._url).hostname),  # no proxy on the way home
             timeout=httpx.Timeout(use.timeout_s, connect=use.connect_timeout_s),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
         )
@@ -138,9 +149,15 @@ class ChatEndpoint:
         return self._failed(response)
 
     async def _post(self, body: bytes) -> httpx.Response:
+        longest = self._settings.timeout_s + self._settings.connect_timeout_s
         try:
-            with self._connections.client() as client:
-                return await client.post(f"{self._url}/chat/completions", content=body)
+            # httpx limits each read; a server that drips a byte now and then would hold us for ever
+            async with asyncio.timeout(longest):
+                with self._connections.client() as client:
+                    return await self._receive(client, body)
+        except TimeoutError as error:
+            what = f"no whole reply from {self._host} in {longest:g} s"
+            raise TransientError(what, "timeout") from error
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             reason = str(error) or "no connection in time"
             raise TransientError(
@@ -153,8 +170,34 @@ class ChatEndpoint:
             raise TransientError(
                 f"{self._host} broke the connection ({error})", "dropped"
             ) from error
-        except (httpx.InvalidURL, httpx.DecodingError) as error:
+        except httpx.DecodingError as error:
+            what = f"{self._host} sent a broken reply ({error})"
+            raise TransientError(what, "malformed") from error
+        except httpx.InvalidURL as error:
             raise FatalModelError(f"{self._host} cannot be used as an endpoint: {error}") from error
+
+    async def _receive(self, client: httpx.AsyncClient, body: bytes) -> httpx.Response:
+        """The response, read up to a cap; a key that the server echoes is struck out."""
+        url = f"{self._url}/chat/completions{self._query}"
+        pieces, size = [], 0
+        async with client.stream("POST", url, content=body, follow_redirects=False) as response:
+            async for piece in response.aiter_bytes():
+                pieces.append(piece)
+                size += len(piece)
+                if size > LARGEST_REPLY:
+                    raise TransientError(
+                        f"{self._host} sent more than {LARGEST_REPLY >> 20} MiB", "malformed"
+                    )
+        names = ("retry-after", "retry-after-ms", "date")
+        kept = {name: response.headers[name] for name in names if name in response.headers}
+        content = self._without_key(b"".join(pieces))
+        return httpx.Response(response.status_code, headers=kept, content=content)
+
+    def _without_key(self, content: bytes) -> bytes:
+        key = os.environ.get(self._key_env, "").strip() if self._key_env else ""
+        if len(key) < _SHORTEST_SECRET:
+            return content
+        return content.replace(key.encode(), b"[key]")
 
     @property
     def _host(self) -> str:
@@ -225,13 +268,11 @@ def load(name: str, **options: Any) -> ChatEndpoint:
     known = slash and (prefix == "openai" or prefix in PORTS)
     model = rest if known else name
     base = options.get("base_url") or _default_url(prefix)
-    host = urlsplit(base).hostname
-    if urlsplit(base).scheme not in ("http", "https") or not host:
-        raise InputError(f"{base!r} is no address of an endpoint; write it as http://HOST:PORT/v1")
+    host = _host_of(base)
     use = settings(timeout_s=options.get("timeout_s"))
-    if use.offline and host not in ("localhost", "127.0.0.1", "::1"):
+    if use.offline and not is_this_machine(host):
         raise InputError(f"offline is set and {host} is not this machine; use a local endpoint")
-    official = urlsplit(base).hostname == urlsplit(OPENAI_URL).hostname
+    official = host == urlsplit(OPENAI_URL).hostname
     key_env = options.get("api_key_env") or ("OPENAI_API_KEY" if prefix == "openai" else "")
     return ChatEndpoint(
         name,
@@ -243,6 +284,29 @@ def load(name: str, **options: Any) -> ChatEndpoint:
         limit_name=options.get("max_tokens_field", "max_tokens"),
         use=use,
     )
+
+
+def is_this_machine(host: str | None) -> bool:
+    """Whether an address names this machine by a loopback number or as ``localhost``."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _host_of(base: str) -> str:
+    """The host of a base URL that is one."""
+    try:
+        parts = urlsplit(base)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if parts.scheme not in ("http", "https") or not host:
+        shown = base.rpartition("@")[2]
+        raise InputError(f"{shown!r} is no address of an endpoint; write it as http://HOST:PORT/v1")
+    return host
 
 
 def _default_url(prefix: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import math
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,8 @@ class SmolLM2:
         parameters.ui = False
         self.name = name
         self._constrain = constrain
-        self._server: Any = xllamacpp.Server(parameters)
+        self._start: Callable[[], Any] = lambda: xllamacpp.Server(parameters)
+        self._server: Any = None  # started by the first question: a finished run needs none
 
     def identity(self) -> Mapping[str, str]:
         """Model, weights, library: all that decides an answer."""
@@ -108,10 +109,11 @@ class SmolLM2:
         return [await asyncio.to_thread(self._one, request) for request in requests]
 
     async def close(self) -> None:
-        """Release the weights."""
+        """Release the weights; the next question reads them again."""
         self._server = None
 
     def _one(self, request: Request) -> Reply:
+        self._server = self._server or self._start()
         start = time.perf_counter()
         found = self._server.handle_chat_completions(self._body(request))
         seconds = time.perf_counter() - start

@@ -118,6 +118,7 @@ def read_torch_weights(path: str | Path) -> dict[str, NDArray[Any]]:
         TypeError,
         struct.error,
         zipfile.BadZipFile,
+        MemoryError,  # an opcode that announces exabytes
         NotImplementedError,  # zipfile: an unknown compression
     ) as error:
         raise BadFileError(
@@ -130,6 +131,8 @@ def _from_zip(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
         names = {info.filename: info for info in archive.infolist()}
         if any(info.compress_type != zipfile.ZIP_STORED for info in names.values()):
             raise _Refused("its archive is compressed, which torch.save never does")
+        if sum(info.file_size for info in names.values()) > _LARGEST:
+            raise _Refused("its archive unpacks to more than 2 GiB")
         program = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
         if len(program) != 1:
             raise _Refused("its archive has no data.pkl")
@@ -156,11 +159,15 @@ def _from_stream(file: IO[bytes]) -> tuple[Any, dict[str, bytes]]:
     kinds = _kinds(found)
     storages = {}
     for key in _interpret(file):
+        if not isinstance(key, str):  # also: a tuple nested sixty times in itself hashes for ever
+            raise _Refused("a storage whose key is no text")
         (count,) = struct.unpack("<q", file.read(8))
         storage = kinds.get(key)
         if storage is None or storage.count != count:
             raise _Refused(f"storage {key!r} does not fit its tensors")
         size = count * np.dtype(_DTYPES[storage.kind]).itemsize
+        if size > _LARGEST:
+            raise _Refused(f"storage {key!r} is larger than 2 GiB")
         storages[key] = file.read(size)
     return found, storages
 

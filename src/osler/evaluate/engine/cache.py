@@ -41,8 +41,13 @@ class ReplyCache:
 
     def get(self, key: str) -> Reply | None:
         """The reply stored under ``key``, or None."""
-        row = self._db.execute(_GET, (key,)).fetchone()
-        return reply_from(row) if row else None
+        try:
+            row = self._db.execute(_GET, (key,)).fetchone()
+            return reply_from(row) if row else None
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            raise InputError(
+                f"cannot read the reply cache {self.path} ({error}); remove it or run without it"
+            ) from error
 
     def put(self, key: str, reply: Reply) -> None:
         """Store a valid reply; the first one under a key stays."""

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -82,19 +83,12 @@ class Journal:
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror or error}") from error
         try:
-            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=NORMAL")
-            self._migrate()
-        except sqlite3.OperationalError as error:
-            self._unlock()
-            raise disk_error(self.path, error) from error
-        except sqlite3.DatabaseError as error:
-            self._unlock()
-            raise BadFileError(
-                self.path, f"is no journal ({error})", "give another --out folder"
-            ) from error
-        except BadFileError:
+            with self._guarded():
+                self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+                self._db.execute("PRAGMA journal_mode=WAL")
+                self._db.execute("PRAGMA synchronous=NORMAL")
+                self._migrate()
+        except BaseException:
             self._unlock()
             raise
 
@@ -137,8 +131,8 @@ class Journal:
 
     def meta(self, name: str) -> str | None:
         """A fact of the run, or None."""
-        row = self._db.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
-        return row[0] if row else None
+        rows = self._rows("SELECT value FROM meta WHERE name = ?", (name,))
+        return rows[0][0] if rows else None
 
     def set_meta(self, name: str, value: str) -> None:
         """Store a fact of the run."""
@@ -147,11 +141,11 @@ class Journal:
 
     def has(self, call: Call) -> bool:
         """Whether a valid reply to this very call (same key) is here."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT key FROM replies WHERE role = ? AND item = ? AND repeat = ? AND part = ?",
             (call.role, call.item_id, call.repeat, call.part),
-        ).fetchone()
-        return row is not None and row[0] == call.key
+        )
+        return bool(rows) and rows[0][0] == call.key
 
     def record(self, call: Call, reply: Reply, model: str, reused: bool = False) -> None:
         """Commit a valid reply."""
@@ -195,8 +189,9 @@ class Journal:
         """The ``count`` replies of an item in order of repeat and part; a missing one is a reply
         with the last failure as its error.
         """
-        rows = self._db.execute(_REPLIES, (role, item_id)).fetchall()
-        found = {row[0]: reply_from(row[1:]) for row in rows}
+        with self._guarded():
+            rows = self._db.execute(_REPLIES, (role, item_id)).fetchall()
+            found = {row[0]: reply_from(row[1:]) for row in rows}
         return [
             found[at] if at in found else Reply(error=self.last_failure(role, item_id, at))
             for at in range(count)
@@ -204,34 +199,57 @@ class Journal:
 
     def last_failure(self, role: str, item_id: str, at: int) -> Failure:
         """Why a call has no reply."""
-        row = self._db.execute(
+        rows = self._rows(
             "SELECT kind, message FROM attempts WHERE role = ? AND item = ? AND repeat + part = ? "
             "ORDER BY id DESC LIMIT 1",
             (role, item_id, at),
-        ).fetchone()
-        return Failure(*row) if row else Failure("not_asked", "the run ended before this call")
+        )
+        return Failure(*rows[0]) if rows else Failure("not_asked", "the run ended before this call")
 
     def accounts(self, spent_only: bool = False) -> Iterator[Account]:
         """Sums by role and model; ``spent_only`` counts what this run paid, retries included and
         replies from the cache left out, instead of what the replies are worth.
         """
-        rows = self._db.execute(_SUMS.format(_SPENT if spent_only else _WORTH))
-        return (Account(*row) for row in rows.fetchall())
+        return (Account(*row) for row in self._rows(_SUMS.format(_SPENT if spent_only else _WORTH)))
 
     def failures(self) -> Mapping[str, int]:
         """Failed attempts by kind."""
-        rows = self._db.execute("SELECT kind, count(*) FROM attempts GROUP BY kind ORDER BY kind")
-        return dict(rows.fetchall())
+        return dict(self._rows("SELECT kind, count(*) FROM attempts GROUP BY kind ORDER BY kind"))
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[Any]:
+        with self._guarded():
+            return self._db.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Tell a disk that refuses from a file whose bytes are no journal (any more)."""
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError) as error:  # the last two: no text, no JSON
+            raise self._told(error) from error
+
+    def _told(self, error: Exception) -> InputError:
+        if isinstance(error, sqlite3.OperationalError) and not _names_damage(error):
+            return disk_error(self.path, error)
+        what = f"is no journal or is damaged ({error})"
+        return BadFileError(self.path, what, "give another --out folder")
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.Error as error:
+        except BaseException as error:  # whatever it is, no transaction stays open
             with contextlib.suppress(sqlite3.Error):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
-            raise disk_error(self.path, error) from error
+            if isinstance(error, sqlite3.Error):
+                raise self._told(error) from error
+            raise
+
+
+def _names_damage(error: sqlite3.Error) -> bool:
+    """Whether an error of operation, which a full disk is too, tells of wrong bytes."""
+    return any(word in str(error) for word in ("decode", "already exists", "no such"))
 
 
 def disk_error(path: Path, error: sqlite3.Error) -> InputError:
@@ -261,8 +279,10 @@ def reply_columns(reply: Reply) -> tuple[Any, ...]:
         reply.tokens_in,
         reply.tokens_out,
         reply.cost_usd,
-        json.dumps(dict(reply.option_probs)) if reply.option_probs else None,
-        json.dumps(list(reply.logprobs)) if reply.logprobs else None,
+        _finite_json(dict(reply.option_probs), reply.option_probs.values())
+        if reply.option_probs
+        else None,
+        _finite_json(list(reply.logprobs), reply.logprobs) if reply.logprobs else None,
         reply.seconds,
     )
 
@@ -280,6 +300,11 @@ def reply_from(row: tuple[Any, ...]) -> Reply:
         option_probs=json.loads(probs) if probs else None,
         logprobs=tuple(json.loads(logprobs)) if logprobs else None,
     )
+
+
+def _finite_json(value: Any, numbers: Iterable[float]) -> str | None:
+    """As JSON, or None where a number is no number: a broken backend gives no probabilities."""
+    return json.dumps(value) if all(map(math.isfinite, numbers)) else None
 
 
 def _clean(text: str) -> str:

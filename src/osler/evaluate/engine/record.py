@@ -59,7 +59,8 @@ class RunRecord:
 
     def begin(self) -> None:
         """Add a session that starts now, and write."""
-        self.sessions.append({"started": _now(), "state": "running"})
+        data = self.data.get("hash")  # gold may change between sessions without a call to repeat
+        self.sessions.append({"started": _now(), "state": "running", "data": data})
         self.write()
 
     def end(self, state: str, outcome: Mapping[str, Any]) -> None:

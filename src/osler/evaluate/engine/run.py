@@ -252,7 +252,8 @@ def _report(report: str | None, out: Path) -> Path | None:
 def _folder(out: Path) -> Path:
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder as --out")
-    if out.is_dir() and any(out.iterdir()) and not (out / "journal.sqlite").exists():
+    held = {entry.name for entry in out.iterdir()} if out.is_dir() else set()
+    if held - {"journal.lock"} and "journal.sqlite" not in held:  # a lock alone: killed at birth
         raise InputError(f"{out} is not empty and holds no run; give another --out")
     return out
 

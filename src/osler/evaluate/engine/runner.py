@@ -173,7 +173,11 @@ class Runner:
         return True
 
     async def _ask(self, batch: list[Call], tokens: int) -> None:
-        """Ask a batch until it is answered, has failed for good, or the run ends."""
+        """Ask a batch until it is answered, has failed for good, or the run ends.
+
+        A batch whose backend fails without a name is asked again call by call, so that one item
+        that it cannot digest does not take the others with it.
+        """
         faults = rate_waits = 0
         while True:
             wait = max(self._rpm.reserve(len(batch)), self._tpm.reserve(tokens))
@@ -196,6 +200,11 @@ class Runner:
             except OslerError:
                 raise
             except Exception as unknown:  # noqa: BLE001 - a backend may fail in any way
+                if len(batch) > 1:
+                    for call in batch:
+                        if not self._stop.event.is_set():
+                            await self._ask([call], tokens // len(batch))
+                    return
                 what = f"{type(unknown).__name__}: {unknown}"
                 self._give_up(batch, Failure("exception", what), time.perf_counter() - started)
                 self._tell(len(batch))
@@ -256,6 +265,7 @@ class Runner:
             used += (reply.tokens_in or 0) + (reply.tokens_out or 0)
             self._answered += 1
             self._lost = 0
+            self._watch_usage(reply)
         if used:
             self._tpm.correct(used - tokens)
         self._tell(len(batch))
@@ -304,6 +314,18 @@ class Runner:
                     f"{self._model.name}: {error} {self._unreachable} times in a row; start the "
                     "server or check --base-url, then run the same command again"
                 )
+            )
+
+    def _watch_usage(self, reply: Reply) -> None:
+        """End the run when a budget cannot be kept, for the endpoint does not say what it used."""
+        unknown = reply.tokens_in is None or reply.tokens_out is None
+        if unknown and self._budget.active and not self._model.capabilities.local:
+            self._stop(
+                BudgetError(
+                    f"{self._model.name} does not state the tokens it used, so no budget can be "
+                    "kept; the replies are kept, run the same command without one to go on"
+                ),
+                gentle=True,
             )
 
     def _tell(self, done: int = 0) -> None:

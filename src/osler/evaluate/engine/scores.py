@@ -74,12 +74,16 @@ def write_scores(path: str | Path, rows: Sequence[Mapping[str, Any]]) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=".scores-") as folder:
             table, lines = Path(folder) / "scores.parquet", Path(folder) / "rows.jsonl"
+            longest = 1 << 20
             with lines.open("w", encoding="utf-8") as handle:
-                handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                for row in rows:
+                    line = json.dumps(row, ensure_ascii=False) + "\n"
+                    longest = max(longest, 4 * len(line))  # in bytes, at most
+                    handle.write(line)
             with duckdb.connect(config={"threads": 1, "preserve_insertion_order": True}) as db:
                 source = (
                     f"read_json('{_quoted(lines)}', format='newline_delimited', "
-                    f"maximum_object_size=67108864, columns={{{columns}}})"
+                    f"maximum_object_size={longest}, columns={{{columns}}})"
                 )
                 db.execute(f"COPY (FROM {source}) TO '{_quoted(table)}' (FORMAT parquet)")
             table.replace(path)

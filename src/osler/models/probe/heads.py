@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -157,6 +160,21 @@ def save_heads(path: Path, heads: Mapping[str, Head], facts: Mapping[str, Any]) 
     write_bytes(path, buffer.getvalue())
 
 
+_BROKEN = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,  # zipfile: encrypted; NotImplementedError: a compression of another day
+    TokenError,  # NumPy's reader of headers
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
 def read_heads(path: Path) -> tuple[dict[str, Head], dict[str, Any]]:
     """Heads and facts written by :func:`save_heads`; nothing in the file is executed.
 
@@ -179,6 +197,6 @@ def read_heads(path: Path) -> tuple[dict[str, Head], dict[str, Any]]:
                 )
                 for one in about["heads"]
             }
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _BROKEN as error:
         raise BadFileError(path, "not the heads of osler/probe", "remove it") from error
     return heads, about["facts"]

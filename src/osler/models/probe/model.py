@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import math
 import sys
 import time
@@ -33,6 +34,9 @@ from ..samples import family_of
 from .features import Floats, features
 from .heads import Head
 from .training import VERSION, trained_heads
+
+_MOST_PIXELS = 1 << 26
+"""An image of 8192 x 8192; larger ones are refused unread, for the batch is in memory at once."""
 
 _REMEMBERED = 2048
 """Images whose features are kept: a question set asks several things about each."""
@@ -200,12 +204,19 @@ def decode(data: bytes, name: str) -> NDArray[np.uint8]:
         It cannot be decoded.
     """
     import cv2
+    from PIL import Image as Pillow
 
-    found: Any = None
-    if data:
-        found = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
+    where = f"image {name[:12]}"
+    try:
+        with Pillow.open(io.BytesIO(data)) as header:  # reads no pixels
+            width, height = header.size
+        if width * height > _MOST_PIXELS:
+            raise BadFileError(where, f"is {width} x {height} pixels, too large for the probe")
+        found: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR)
+    except (cv2.error, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise BadFileError(where, "cannot be decoded") from error
     if found is None:
-        raise BadFileError(f"image {name[:12]}", "cannot be decoded")
+        raise BadFileError(where, "cannot be decoded")
     return np.asarray(found if found.ndim == 2 else found[..., ::-1])
 
 

@@ -55,7 +55,7 @@ def trained_heads(
         try:
             return read_heads(path)[0], path
         except BadFileError:
-            path.unlink()  # a broken cache is made again, not the user's concern
+            path.unlink(missing_ok=True)  # a broken cache is made again, not the user's concern
     pictures = training_pictures()
     rows = [(p, number) for p in pictures for number in range(_VARIANTS + 1)]
     content, layout = _all_features(encoder, rows, progress)
