@@ -55,22 +55,23 @@ def test_info_of_a_series_and_of_mixed_files(tmp_path: Path) -> None:
     assert (row["axes"], row["shape"]) == ("xyz", [16, 16, 5])
     (tmp_path / "a.png").write_text("text")
     write(Image(np.zeros((4, 4), np.uint8), "yx"), tmp_path / "b.png")
-    shown = _run("info", tmp_path / "a.png", tmp_path / "b.png", code=2)
-    assert "holds text" in shown
-    assert "4 x 4" in shown
+    done = _osler("info", tmp_path / "a.png", tmp_path / "b.png")
+    assert done.returncode == 2
+    assert "holds text" in done.stderr
+    assert "4 x 4" in done.stdout
 
 
 def test_convert_keeps_values_or_shows_a_window(tmp_path: Path) -> None:
     series = FILES / "dicomdirtests" / "98892001" / "CT5N"
-    _run("convert", series, tmp_path / "a.nii.gz")
+    _run("convert", series, "-o", tmp_path / "a.nii.gz")
     np.testing.assert_array_equal(read(tmp_path / "a.nii.gz").pixels, read(series).pixels)
-    _run("convert", tmp_path / "a.nii.gz", tmp_path / "a.png", "--view", "axial",
+    _run("convert", tmp_path / "a.nii.gz", "-o", tmp_path / "a.png", "--view", "axial",
          "--window", "40,400", "--index", 2)  # fmt: skip
     from osler.images import plane, to_display
 
     truth = to_display(plane(read(series), "axial", 2), (40, 400)).pixels
     np.testing.assert_array_equal(read(tmp_path / "a.png").pixels, truth)
-    _run("convert", FILES / "examples_ybr_color.dcm", tmp_path / "f.png", "--frame", 3)
+    _run("convert", FILES / "examples_ybr_color.dcm", "-o", tmp_path / "f.png", "--frame", 3)
     truth = read(FILES / "examples_ybr_color.dcm", frame=3).pixels
     np.testing.assert_array_equal(read(tmp_path / "f.png").pixels, truth)
 
@@ -79,9 +80,9 @@ def test_convert_keeps_values_or_shows_a_window(tmp_path: Path) -> None:
     ("args", "message"),
     [
         (("info", "nowhere.png"), "no such file"),
-        (("convert", FILES / "MR_truncated.dcm", "x.png"), "truncated or broken"),
-        (("convert", FILES / "CT_small.dcm", "x.png", "--window", "40"), "center,width"),
-        (("convert", FILES / "rtdose.dcm", "x.png"), "choose a plane"),
+        (("convert", FILES / "MR_truncated.dcm", "-o", "x.png"), "truncated or broken"),
+        (("convert", FILES / "CT_small.dcm", "-o", "x.png", "--window", "40"), "center,width"),
+        (("convert", FILES / "rtdose.dcm", "-o", "x.png"), "choose a plane"),
         (("compare", FILES / "CT_small.dcm", FILES / "MR_small.dcm"), "shape"),
         (("deid", FILES / "CT_small.dcm", "-o", "x.dcm", "--keep", "datse"), "did you mean"),
     ],

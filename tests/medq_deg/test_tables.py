@@ -236,7 +236,7 @@ def test_official_files_are_taken_as_they_are(place: Path) -> None:
     assert {c.item.group for c in found.cases} == {found.cases[0].item.group}
     shown = {t["level"]: c for t, c in zip(tags, found.cases, strict=True)}
     assert found.read(shown["1"].item.images[0]) == (place / "1.png").read_bytes()
-    with pytest.raises(InputError, match="--keys"):
+    with pytest.raises(InputError, match="--kind"):
         build(simulate, place / "again", keys=["rotation"])
 
 

@@ -15,6 +15,7 @@ import typer
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     help="Build a benchmark's data from your own images and questions.",
 )
 
@@ -68,21 +69,34 @@ def medq_deg(
         Path | None,
         typer.Option(help="Folder that image paths start from (default: that of the table)."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Fixes every choice and all noise.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", "-s", help="Fixes every choice and all noise.")
+    ] = 0,
     review: Annotated[
         Path | None,
         typer.Option(help="Reviewers' decisions: columns index, degradation, keep, reason."),
     ] = None,
     per_item: Annotated[
-        str, typer.Option(help="Least and greatest number of degradations a question.")
+        str, typer.Option(help="Least and greatest number of degradations of a question.")
     ] = "1,3",
-    keys: Annotated[
-        str | None,
-        typer.Option(help="Choose among these degradations only (see osler degrade list)."),
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kind",
+            "-k",
+            help="Choose among these degradations only (default: all that fit the modality; see "
+            "osler degrade list). Repeatable.",
+        ),
     ] = None,
-    levels: Annotated[str, typer.Option(help="Levels of every degradation.")] = "1,2",
+    level: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--level", "-l", help="Levels of every degradation (default: 1 and 2). Repeatable."
+        ),
+    ] = None,
     modality: Annotated[
-        str | None, typer.Option(help="Modality of all images, where the table states none.")
+        str | None,
+        typer.Option("--modality", help="Modality of all images, where the table states none."),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Use the first questions only.")] = None,
     skip_bad: Annotated[
@@ -90,9 +104,12 @@ def medq_deg(
         typer.Option("--skip-bad", help="Leave bad rows out and list them, instead of refusing."),
     ] = False,
     jobs: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes (default: one a core, at most 8).")
+        int | None,
+        typer.Option(
+            "--jobs", "-j", min=1, help="Worker processes (default: one a core, at most 8)."
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Degrade clean image-question pairs into paired clean, mild and severe items.
 
@@ -119,8 +136,8 @@ def medq_deg(
             seed=seed,
             review=review,
             per_item=(span[0], span[1]),
-            keys=[key.strip() for key in keys.split(",") if key.strip()] if keys else None,
-            levels=_numbers(levels, "--levels"),
+            keys=kind or None,
+            levels=level or (1, 2),
             modality=modality,
             limit=limit,
             skip_bad=skip_bad,

@@ -32,9 +32,12 @@ class RunByDefault(TyperGroup):
 app = typer.Typer(
     cls=RunByDefault,
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Degrade images the way scanners, optics and patients do.\n\n"
-    "osler degrade IN -o OUT --kind K --level L --seed S   degrades a file, folder or volume\n\n"
+    "`osler degrade IN -o OUT --kind K --level L --seed S` degrades a file, folder or volume; "
+    "its options: `osler degrade run --help`.\n\n"
     "The input must not carry the name of a command below; write ./list for such a file.",
 )
 
@@ -46,7 +49,10 @@ Levels = Annotated[
     list[int], typer.Option("--level", "-l", help="0 clean, 1 mild, 2 hard, 3 severe. Repeatable.")
 ]
 ModalityOption = Annotated[
-    str, typer.Option("--modality", "-m", help="Of all inputs (ct, mri, xray, ...).")
+    str,
+    typer.Option(
+        "--modality", "-m", help="Of all inputs (ct, mri, xray, ...); default: what a file states."
+    ),
 ]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
@@ -60,10 +66,19 @@ def run(
     seed: Annotated[int, typer.Option("--seed", "-s", help="Fixes all randomness.")] = 0,
     modality: ModalityOption = "",
     params: Annotated[
-        str, typer.Option("--params", help='JSON object of parameters: {"sigma": 0.1}.')
+        str,
+        typer.Option(
+            "--params",
+            help='JSON object that replaces parameters of the level, as {"sigma": 0.1}; '
+            "`osler degrade list --json` names them.",
+        ),
     ] = "",
     levels: Annotated[
-        Path | None, typer.Option("--levels", help="Table made by calibrate.")
+        Path | None,
+        typer.Option(
+            "--levels",
+            help="Table made by osler degrade calibrate (default: the published levels).",
+        ),
     ] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Even where it makes no physical sense.")
@@ -71,7 +86,7 @@ def run(
     series: Annotated[
         bool, typer.Option("--series", help="Each folder is one DICOM series.")
     ] = False,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes.")] = 1,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Worker processes.")] = 1,
     as_json: JsonFlag = False,
 ) -> None:
     """Degrade a file, a folder or a volume; writes the images and a record of what was done.
@@ -84,6 +99,8 @@ def run(
     from osler.degrade.files import degrade_file, degrade_files
     from osler.degrade.levels import load_levels
     from osler.physics.memory import keep_freed_memory
+
+    from .main import say_error
 
     keep_freed_memory()
     table = load_levels(levels) if levels else {}
@@ -119,15 +136,18 @@ def run(
             progress=progress,
         )
     for name, problem in report.failures:
-        sys.stderr.write(f"osler: {problem if name in problem else f'{name}: {problem}'}\n")
+        say_error(problem if name in problem else f"{name}: {problem}")
     summary = {
         "written": report.written,
         "skipped": report.skipped,
         "failed": len(report.failures),
-        "records": str(report.records),
+        "records": str(report.records) if report.records.exists() else None,
     }
-    text = f"{report.written} written, {report.skipped} already there, "
-    _say(summary if as_json else f"{text}{len(report.failures)} failed; {report.records}")
+    text = (
+        f"{report.written} written, {report.skipped} already there, {len(report.failures)} failed"
+    )
+    where = f"; {report.records}" if summary["records"] else ""
+    _say(summary if as_json else text + where)
     if report.failures:
         raise typer.Exit(2)
 
@@ -182,11 +202,14 @@ def calibrate(
     target: Annotated[
         list[str],
         typer.Option(
-            "--target", "-t", help="LEVEL:METRIC=LOW..HIGH, as 1:psnr=28..30 or 2:ssim=.5..0.6."
+            "--target",
+            "-t",
+            help="LEVEL:METRIC=LOW..HIGH, as 1:psnr=28..30 or 2:ssim=0.5..0.6. "
+            "Repeatable, once a level.",
         ),
     ],
     modality: ModalityOption = "",
-    seed: Annotated[int, typer.Option("--seed", "-s")] = 0,
+    seed: Annotated[int, typer.Option("--seed", "-s", help="Fixes all randomness.")] = 0,
     force: Annotated[
         bool, typer.Option("--force", help="Even where it makes no physical sense.")
     ] = False,
@@ -234,22 +257,29 @@ def calibrate(
 @app.command()
 def replay(
     record: Annotated[
-        Path, typer.Argument(help="A record.json, or a records.jsonl with --output.")
+        Path,
+        typer.Argument(metavar="RECORD", help="A record.json, or a records.jsonl with --output."),
     ],
     source: Annotated[Path, typer.Argument(metavar="IN", help="The clean original.")],
-    out: Annotated[Path, typer.Option("--out", "-o")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write.")],
     output: Annotated[
-        str | None, typer.Option("--output", help="Which line of records.jsonl.")
+        str | None,
+        typer.Option(
+            "--output", help="Which line of records.jsonl, by the output it names (degraded file)."
+        ),
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Do again exactly what a record says; the pixels are checked against its hashes."""
+    from osler.core import plain
     from osler.degrade.apply import replay as again
     from osler.degrade.records import read_record
     from osler.images import read, write
 
     found = read_record(record, output)
     write(again(read(source), found), out)
-    typer.echo(f"{out}  {found.key} level {found.level}, as recorded")
+    text = f"{out}  {found.key} level {found.level}, as recorded"
+    _say({"out": str(out), "record": plain(found)} if as_json else text)
 
 
 def _say(value: Any) -> None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from .doctor_checks import Diagnosis
 
-app = typer.Typer()
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()

