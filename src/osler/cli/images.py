@@ -317,13 +317,18 @@ def deid(
 
 def _suffix(path: Path) -> str:
     from osler.images import format_of
-    from osler.images.sniff import suffix_of
+    from osler.images.sniff import SUFFIXES, suffix_of
 
     try:
         kind = format_of(path)
     except BadFileError:  # told when it is read
         kind = None
-    return {"dicom": ".dcm", "nifti": ".nii.gz"}.get(kind or "", suffix_of(path))
+    named = suffix_of(path)
+    if kind is None or (SUFFIXES.get(named) == kind and kind not in ("dicom", "nifti")):
+        return named
+    return {"dicom": ".dcm", "nifti": ".nii.gz", "jpeg": ".jpg", "tiff": ".tif"}.get(
+        kind, f".{kind}"
+    )
 
 
 def _secret(path: Path | None) -> bytes:

@@ -37,6 +37,8 @@ def strip_file(
 
     Raises
     ------
+    BadFileError
+        If the file is broken or cut off.
     InputError
         If ``text`` is asked for on a volume.
     """
@@ -84,6 +86,7 @@ def _strip_nifti(path: Path, out: Path) -> int:
     second = content[4:7] == b"n+2"
     if content[344:347] != b"n+1" and not second:
         raise BadFileError(path, "is a .hdr/.img pair", "convert it to .nii first")
+    read(path)  # what is broken or cut off is told, not handed on
     kind, size = (nib.Nifti2Header, 540) if second else (nib.Nifti1Header, 348)
     header = kind(content[:size], check=False)
     start = int(header["vox_offset"])
