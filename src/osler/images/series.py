@@ -98,7 +98,10 @@ def read_series(folder: str | Path, uid: str | None = None) -> Image:
     if len(groups) > 1:
         listing = ", ".join(f"{key} ({len(value)} files)" for key, value in groups.items())
         raise SeriesError(
-            folder, "several", f"holds {len(groups)} series: {listing}", "keep each in a folder of its own (read_series takes a UID)"
+            folder,
+            "several",
+            f"holds {len(groups)} series: {listing}",
+            "keep each in a folder of its own (read_series takes a UID)",
         )
     return _volume(next(iter(groups.values())), folder)
 
