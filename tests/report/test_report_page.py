@@ -186,7 +186,33 @@ def test_one_trial_says_why_there_is_no_vote_confidence(make_run: Make) -> None:
 
 def test_a_run_no_better_than_its_baseline_is_told_so(make_run: Make) -> None:
     read = Strict(write_report(make_run(skill=0.2)).read_text(encoding="utf-8"))
-    assert "The interval includes it: no skill is shown." in read.text
+    assert "The interval includes no difference: no skill is shown." in read.text
+
+
+def test_every_level_has_the_baseline_of_its_own_items(one_run: Path, read: Strict) -> None:
+    summary = json.loads((one_run / "summary.json").read_text(encoding="utf-8"))
+    assert f"best degenerate player, {summary['baseline_player']}, on the same items" in read.text
+    for row in [*summary["by_level"], *summary["macro"].values()]:
+        assert f"{100 * row['baseline']:.1f} %" in read.text
+    best = max(summary["baselines"], key=lambda b: b["robust"]["value"])
+    assert f"{100 * best['gain']['value']:+.1f} points ahead" in read.text.replace("−", "-")
+
+
+def test_a_flag_that_may_be_chance_says_so(make_run: Make) -> None:
+    """Skill falls, but with few patients the paired interval holds no loss."""
+    folder = make_run()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    for p in summary["paired"]:
+        if p["by"] == "all":
+            p["drop"] |= {"value": 0.01, "low": -0.02, "high": 0.04}
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    text = Strict(write_report(folder).read_text(encoding="utf-8")).text
+    assert "may be chance" in text
+    for p in summary["paired"]:
+        if p["by"] == "all":
+            p["drop"] |= {"value": 0.05, "low": 0.02, "high": 0.08}
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    assert "may be chance" not in Strict(write_report(folder).read_text(encoding="utf-8")).text
 
 
 def test_examples_carry_images_votes_and_marks(read: Strict) -> None:

@@ -83,14 +83,20 @@ def test_path_of_nothing_is_nothing() -> None:
 
 
 def test_level_chart_puts_marks_at_the_height_of_their_values() -> None:
-    svg = level_chart("t", ["L0", "L1"], [Series("robust", "robust", (EST, None))], 0.25)
+    svg = level_chart("t", ["L0", "L1"], [Series("robust", "robust", (EST, None))], [0.25, 0.5])
     frame = plot(340, 230, (-0.5, 1.5), (0, 1), (18, 12, 26, 42))
     (dot,) = marks(svg, "mark robust")
     assert float(dot.get("cy", "nan")) == pytest.approx(frame.y(0.6), abs=0.01)
-    (base,) = marks(svg, "base-line")
-    assert float(base.get("y1", "nan")) == pytest.approx(frame.y(0.25), abs=0.01)
+    for base, place, value in zip(marks(svg, "base-line"), (0, 1), (0.25, 0.5), strict=True):
+        assert float(base.get("y1", "nan")) == pytest.approx(frame.y(value), abs=0.01)
+        assert float(base.get("x1", "nan")) == pytest.approx(frame.x(place - 0.5), abs=0.01)
     words = "".join(ElementTree.fromstring(svg).itertext())
-    for part in ("L0: robust 60.0 % (50.0 to 70.0), n = 40", "L1: robust: no value", "25.0 %"):
+    for part in (
+        "L0: robust 60.0 % (50.0 to 70.0), n = 40",
+        "L1: robust: no value",
+        "25.0 %",
+        "50.0 %",
+    ):
         assert part in words
 
 

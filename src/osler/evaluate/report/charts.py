@@ -61,28 +61,29 @@ def level_chart(
     title: str,
     labels: Sequence[str],
     series: Sequence[Series],
-    baseline: float | None = None,
+    baselines: Sequence[float | None] = (),
     size: tuple[float, float] = (340, 230),
 ) -> Safe:
-    """Accuracy by level with error bars, one mark a form, and the baseline as a dashed line."""
+    """Accuracy by level with error bars, one mark a form; ``baselines`` as a dash at each level."""
     small = size[0] < 250
     margins = (10, 8, 22, 34) if small else (18, 12, 26, 42)
     frame = plot(*size, (-0.5, len(labels) - 0.5), (0, 1), margins)
     at = [0, 0.5, 1] if small else [0, 0.25, 0.5, 0.75, 1]
     parts = [axis_y(frame, at, [percent(v, 0).replace(" ", "") for v in at])]
     parts.append(axis_x(frame, list(range(len(labels))), labels))
-    if is_number(baseline):
-        y = frame.y(float(baseline))
-        parts.append(line((frame.left, y), (frame.right, y), "base-line"))
     told = []
+    for place, (label, base) in enumerate(zip(labels, baselines, strict=False)):
+        if is_number(base):
+            ends = (frame.x(place - 0.5), frame.x(place + 0.5))
+            y = frame.y(float(base))
+            parts.append(line((ends[0], y), (ends[1], y), "base-line"))
+            told.append(f"{label}: best degenerate baseline {percent(base)}")
     for index, one in enumerate(series):
         shift = 6 * (index - (len(series) - 1) / 2) * (1 if small else 1.6)
         parts.append(_over_levels(frame, one, labels, shift, 3 if small else 4.5))
         told += [
             f"{label}: {says(one.name, v)}" for label, v in zip(labels, one.values, strict=True)
         ]
-    if is_number(baseline):
-        told.append(f"best degenerate baseline {percent(baseline)}")
     return drawing(*size, title, "; ".join(told) + ".", *parts)
 
 
@@ -247,7 +248,7 @@ def confidence_shift(title: str, path_of: Mapping[str, Sequence[Shift]]) -> Safe
     low, high = span
     inset = 0.03 * (high - low)
     parts = [
-        axis_y(frame, at, [f"{v:.4g}" for v in at], "mean confidence"),
+        axis_y(frame, at, [percent(v, 0).replace(" ", "") for v in at], "mean confidence"),
         axis_x(frame, at, [percent(v, 0).replace(" ", "") for v in at], "accuracy"),
         line((frame.x(low), frame.y(low)), (frame.x(high), frame.y(high)), "diagonal"),
         text((frame.x(low + inset), frame.y(high - 2 * inset)), "over-confident", "region"),

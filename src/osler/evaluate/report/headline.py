@@ -159,17 +159,21 @@ def _against(
         return tag("p", "No degenerate baseline was computed.", class_="bad")
     value = baseline[form]["value"]
     text = f"Best degenerate baseline: {percent(value)} ("
-    parts: list[object] = [text, foreign(baseline.get("name", "")), ")"]
-    if known(estimate):
-        assert estimate is not None
-        parts.append(f", {points(estimate['value'] - value)} points to the model")
-    low = (estimate or {}).get("low")
-    warn = is_number(low) and low <= value
+    parts: list[object] = [text, foreign(baseline.get("name", ""))]
+    gain = baseline.get("gain" if form == "robust" else f"gain_{form}")
+    if gain and known(gain):
+        parts.append(f"). On the same items the model is {points(gain['value'])} points ahead (")
+        parts.append(f"95 % interval {interval(gain, as_points=True)})")
+        warn = is_number(gain.get("low")) and gain["low"] <= 0
+    else:
+        parts.append(")")
+        low = (estimate or {}).get("low")
+        warn = low is not None and is_number(low) and low <= value
     return tag(
         "p",
         *parts,
         ".",
-        tag("span", " The interval includes it: no skill is shown.", class_="bad")
+        tag("span", " The interval includes no difference: no skill is shown.", class_="bad")
         if warn
         else None,
     )

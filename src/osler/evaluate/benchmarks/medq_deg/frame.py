@@ -37,7 +37,8 @@ class Frame:
     """Scored items, one entry each: numbers as (n,) arrays, tags as text arrays by name.
 
     ``trials`` is T, the same for all. ``shift`` is published confidence minus compat score;
-    ``votes`` are by the robust parser.
+    ``votes`` are by the robust parser; ``baseline`` is the score of the degenerate player that
+    stands beside the model (NaN before one is chosen).
     """
 
     trials: int
@@ -47,6 +48,7 @@ class Frame:
     compat: Column
     robust: Column
     shift: Column
+    baseline: Column
     groups: NDArray[np.str_]
     tags: Mapping[str, NDArray[np.str_]]
 
@@ -112,7 +114,7 @@ def gather(cases: Sequence[Case], answers: Sequence[Answer]) -> Run:
     trials = max((len(found) for found in by_item.values()), default=0)
     kept: list[tuple[Case, Score, Votes]] = []
     unscored: Counter[str] = Counter()
-    for case in cases:
+    for case in sorted(cases, key=_place):  # sums of floats must not depend on the order given
         mine = [a for _, a in sorted(by_item.get(case.item.id, {}).items())]
         if len(mine) < trials or not mine:
             unscored["missing trials" if mine else "not asked"] += 1
@@ -124,6 +126,13 @@ def gather(cases: Sequence[Case], answers: Sequence[Answer]) -> Run:
         kept.append((case, score, votes_of(list(case.item.options), [a.value for a in mine])))
     statuses: Counter[str] = Counter(answer.status for answer in answers)
     return Run(_columns(kept, trials), len(cases), dict(sorted(unscored.items())), dict(statuses))
+
+
+def _place(case: Case) -> tuple[str, ...]:
+    """Questions together, clean before degraded, levels rising."""
+    tags = case.item.tags
+    kind = tags.get("degradation", "") if tags.get("level") != "0" else ""
+    return tags.get("parent", ""), kind, tags.get("level", ""), case.item.id
 
 
 def _columns(kept: Sequence[tuple[Case, Score, Votes]], trials: int) -> Frame:
@@ -141,6 +150,7 @@ def _columns(kept: Sequence[tuple[Case, Score, Votes]], trials: int) -> Frame:
         compat=compat,
         robust=np.array([score.robust for score in scores], dtype=np.float64),
         shift=confidence - compat,
+        baseline=np.full(len(kept), np.nan),
         groups=np.array([case.item.group or case.item.id for case in cases], dtype=str),
         tags={
             name: np.array([case.item.tags.get(name) or NOT_STATED for case in cases], dtype=str)
@@ -156,7 +166,10 @@ def _objects(values: Sequence[object]) -> NDArray[np.object_]:
 
 
 def measures(frame: Frame, seed: int, *, shift: bool = True) -> dict[str, Any]:
-    """``n`` and the estimates ``compat``, ``robust`` and (for T > 1) ``shift`` of some items."""
+    """``n``, the estimates ``compat``, ``robust`` and (for T > 1) ``shift``, and ``baseline``.
+
+    ``baseline`` is the accuracy of the degenerate player on these very items, None without one.
+    """
     columns = [frame.compat, frame.robust]
     bounds = [(0.0, 1.0), (0.0, 1.0)]
     if shift and frame.trials > 1:
@@ -164,4 +177,11 @@ def measures(frame: Frame, seed: int, *, shift: bool = True) -> dict[str, Any]:
         bounds.append((-1.0, 1.0))
     found = estimates(np.stack(columns, 1), frame.groups.tolist(), seed=seed, bounds=bounds)
     named = dict(zip(("compat", "robust", "shift"), map(plain, found), strict=False))
-    return {"n": len(frame), "shift": None, **named} if shift else {"n": len(frame), **named}
+    blank = {"shift": None} if shift else {}
+    return {"n": len(frame), **blank, **named, "baseline": baseline_accuracy(frame)}
+
+
+def baseline_accuracy(frame: Frame) -> float | None:
+    """Mean score of the degenerate player on these items, None where none was chosen."""
+    value = float(frame.baseline.mean())
+    return None if np.isnan(value) else value

@@ -36,8 +36,8 @@ def notes(
     groups = len(set(main.groups.tolist()))
     found.append(
         f"Intervals are 95 % cluster bootstraps (2,000 draws) over {groups} patients or images, "
-        f"not over {len(main)} items; with fewer than 10 of them they are widened by Student's t, "
-        "and to Wilson's interval where all agree."
+        f"not over {len(main)} items, widened to Wilson's interval (effective number of answers, "
+        "Student's t) because a bootstrap over few of them is too narrow."
     )
     lost = run.statuses.get("refused", 0) + run.statuses.get("unparsed", 0)
     if lost:
@@ -50,7 +50,7 @@ def notes(
         side = int((moved & (frame.tags["laterality"] == "1")).sum())
         found.append(
             f"{int(moved.sum())} items move the anatomy (rotation); the headline holds them, as "
-            f"published, and `geometric` reports them apart. {side} of them ask for a side or a "
+            f"published; the averages also give them apart. {side} of them ask for a side or a "
             "direction, whose right answer such a change may turn over."
         )
     sizes = sorted({len(case.item.options) for case in frame.cases})

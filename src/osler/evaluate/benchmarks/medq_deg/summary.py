@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from osler.core import Answer, Case, InputError, plain
-from osler.evaluate.scoring import Standing, estimates, intra_model, macro_estimate
+from osler.evaluate.scoring import Standing, estimates, intra_model, macro, macro_estimate
 
 from .baseline import ABOUT
 from .confidence_tables import calibration_rows
@@ -48,6 +49,11 @@ def summarise(
     if len(frame) == 0:
         reasons = ", ".join(f"{n} {why}" for why, n in run.unscored.items()) or "no items"
         raise InputError(f"no item can be scored ({reasons}); resume the run or check the model")
+    played = [baseline_row(name, a, headline_items(frame), seed) for name, a in baselines.items()]
+    best = max(played, key=lambda row: row["robust"]["value"], default=None)
+    if best is not None:
+        beside = baseline_scores(frame, baselines[best["name"]])[:, 1]
+        frame = replace(frame, baseline=beside)
     main = headline_items(frame)
     cells = cell_rows(frame, seed)
     calibration = calibration_rows(frame, seed)
@@ -68,7 +74,8 @@ def summarise(
         "calibration": calibration,
         "paired": paired_rows(frame, GROUPINGS, seed),
         "dunning_kruger": flags,
-        "baselines": [baseline_row(name, a, main, seed) for name, a in baselines.items()],
+        "baselines": played,
+        "baseline_player": best["name"] if best else None,
         "worst": worst(cells),
         "notes": notes(run, main, cells, calibration),
         "examples": example_rows(frame),
@@ -124,7 +131,8 @@ def macro_row(frame: Frame, by: str, seed: int) -> dict[str, Any]:
         name: plain(macro_estimate(getattr(frame, name), strata, groups, seed=seed))
         for name in ("compat", "robust")
     }
-    return {"n": len(frame), "strata": len(set(strata)), **found}
+    beside = None if np.isnan(frame.baseline).any() else macro(frame.baseline, strata)
+    return {"n": len(frame), "strata": len(set(strata)), **found, "baseline": beside}
 
 
 def geometric(frame: Frame, seed: int) -> dict[str, Any]:
@@ -153,20 +161,32 @@ def intra_flag(calibration: Sequence[Mapping[str, Any]], trials: int) -> bool | 
     return intra_model(clean, worse)
 
 
-def baseline_row(name: str, answers: Sequence[Answer], main: Frame, seed: int) -> dict[str, Any]:
-    """A degenerate player on the very items of the headline."""
-    place = {case.item.id: i for i, case in enumerate(main.cases)}
-    gold = [case.gold.answer for case in main.cases]
-    hits, asked = np.zeros((len(main), 2)), np.zeros(len(main))
+def baseline_scores(frame: Frame, answers: Sequence[Answer]) -> np.ndarray:
+    """Score (n, 2) of a degenerate player on each item, compat and robust, mean over trials."""
+    place = {case.item.id: i for i, case in enumerate(frame.cases)}
+    gold = [case.gold.answer for case in frame.cases]
+    hits, asked = np.zeros((len(frame), 2)), np.zeros(len(frame))
     for answer in answers:
         i = place.get(answer.item_id)
         if i is not None:
             hits[i] += answer.compat_value == gold[i], answer.value == gold[i]
             asked[i] += 1
-    columns = hits / np.maximum(asked, 1)[:, None]
-    compat, robust = estimates(columns, main.groups.tolist(), seed=seed)
-    about = ABOUT.get(name, "")
-    return {"name": name, "about": about, "compat": plain(compat), "robust": plain(robust)}
+    scores: np.ndarray = hits / np.maximum(asked, 1)[:, None]
+    return scores
+
+
+def baseline_row(name: str, answers: Sequence[Answer], main: Frame, seed: int) -> dict[str, Any]:
+    """A degenerate player on the very items of the headline.
+
+    ``gain`` (and ``gain_compat``) is what the model scores above it, paired item by item.
+    """
+    scores = baseline_scores(main, answers)
+    gains = np.stack([main.compat, main.robust], 1) - scores
+    bounds = [(0.0, 1.0)] * 2 + [(-1.0, 1.0)] * 2
+    columns = np.concatenate([scores, gains], 1)
+    found = estimates(columns, main.groups.tolist(), seed=seed, bounds=bounds)
+    named = zip(("compat", "robust", "gain_compat", "gain"), map(plain, found), strict=True)
+    return {"name": name, "about": ABOUT.get(name, ""), **dict(named)}
 
 
 def worst(cells: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

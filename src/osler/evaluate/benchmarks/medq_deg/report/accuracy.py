@@ -14,12 +14,13 @@ from .cells import (
     ByLevel,
     Pairs,
     Summary,
-    baseline_value,
+    beside,
     cells_by,
     form_key,
     level_name,
     loss,
     paired_by,
+    player,
     shown,
     words,
 )
@@ -29,13 +30,14 @@ def levels_section(summary: Summary) -> Safe:
     """Overall chart and table, then one small chart a degradation."""
     levels = summary.get("by_level") or []
     names = [level_name(entry["level"]) for entry in levels]
-    base = baseline_value(summary)
     series = [
         Series(form, form, tuple(entry.get(form) for entry in levels))
         for form in ("robust", "compat")
     ]
     chart = figure(
-        level_chart("Accuracy by level, all degradations", names, series, base),
+        level_chart(
+            "Accuracy by level, all degradations", names, series, [beside(e) for e in levels]
+        ),
         "L0 is the clean image, L1 mild, L2 hard for a person but still readable. Bars are 95 % "
         "intervals over patients or images.",
     )
@@ -45,20 +47,21 @@ def levels_section(summary: Summary) -> Safe:
             count(entry.get("n")),
             shown(entry.get("robust")),
             shown(entry.get("compat")),
-            percent(base),
+            percent(beside(entry)),
         ]
         for name, entry in zip(names, levels, strict=True)
     ]
     listing = table(
-        "Accuracy by level with 95 % intervals.",
-        ["Level", "n", "robust", "compat", "best baseline"],
+        "Accuracy by level with 95 % intervals; the baseline is the best degenerate player, "
+        f"{player(summary)}, on the same items.",
+        ["Level", "n", "robust", "compat", "baseline"],
         body,
     )
     return join(
         [
             form_key(),
             tag("div", chart, tag("div", listing, averages(summary)), class_="beside"),
-            small_multiples(summary, base),
+            small_multiples(summary),
         ]
     )
 
@@ -66,13 +69,19 @@ def levels_section(summary: Summary) -> Safe:
 def averages(summary: Summary) -> Safe:
     """Micro and macro: where strata differ in size they can rank models differently."""
     rows = [
-        [name, count(forms.get("n")), shown(forms.get("robust")), shown(forms.get("compat"))]
+        [
+            name,
+            count(forms.get("n")),
+            shown(forms.get("robust")),
+            shown(forms.get("compat")),
+            percent(beside(forms)),
+        ]
         for name, forms in _averages(summary)
     ]
     return table(
         "Averages over the degraded items. Micro counts every item once, macro every stratum "
         "once: large strata rule the first, small ones the second, so both are always given.",
-        [Column("Average", False), "n", "robust", "compat"],
+        [Column("Average", False), "n", "robust", "compat", "baseline"],
         rows,
     )
 
@@ -91,7 +100,7 @@ def _averages(summary: Summary) -> list[tuple[str, Mapping[str, Any]]]:
     return found
 
 
-def small_multiples(summary: Summary, base: float | None) -> Safe | None:
+def small_multiples(summary: Summary) -> Safe | None:
     """One chart a degradation, the largest loss first; L0 is the same questions, clean."""
     cells = cells_by(summary, "degradation")
     levels = [str(entry["level"]) for entry in summary["by_level"]]
@@ -111,7 +120,7 @@ def small_multiples(summary: Summary, base: float | None) -> Safe | None:
             f"Accuracy under {words(name)}",
             [level_name(lv) for lv in levels],
             series,
-            base,
+            [beside(own.get(lv)) for lv in levels],
             (168, 112),
         )
         caption = join([tag("strong", words(name)), tag("span", f"n {n}", class_="under")])
@@ -141,5 +150,5 @@ def _clean_of(name: str, by_level: ByLevel, drops: Pairs) -> Mapping[str, Any] |
                 form: {"value": cell[form]["value"] + pair[drop]["value"], "n": cell["n"]}
                 for form, drop in (("robust", "drop"), ("compat", "drop_compat"))
             }
-            return {**value, "n": cell["n"]}
+            return {**value, "n": cell["n"], "baseline": cell.get("baseline")}
     return None

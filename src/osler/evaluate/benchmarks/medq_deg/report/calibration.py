@@ -11,7 +11,9 @@ from osler.evaluate.report.markup import Safe, join, paragraphs, tag
 from osler.evaluate.report.numbers import (
     count,
     decimal,
+    interval,
     is_number,
+    known,
     percent,
     points,
     signed,
@@ -113,12 +115,13 @@ def verdict(summary: Summary, entries: Sequence[Entry]) -> Safe:
     name = level_name(hard["level"])
     accuracy = f"from {percent(clean['accuracy'])} at L0 to {percent(hard['accuracy'])} at {name}"
     shift = f"from {signed(clean['shift']['value'])} to {signed(hard['shift']['value'])}"
+    doubt = _doubt(summary, str(hard["level"]))
     if flag:
         return _boxed(
             "yes",
             "Dunning-Kruger effect: yes.",
             f"Accuracy falls {accuracy}, and the Calibration Shift does not fall with it "
-            f"({shift}): the model gets worse and does not become less sure in step.",
+            f"({shift}): the model gets worse and does not become less sure in step.{doubt}",
         )
     why = (
         f"Accuracy falls {accuracy}, and confidence falls faster: the Calibration Shift goes "
@@ -126,7 +129,20 @@ def verdict(summary: Summary, entries: Sequence[Entry]) -> Safe:
         if clean["accuracy"] > hard["accuracy"]
         else f"Accuracy does not fall: it goes {accuracy}."
     )
-    return _boxed("no", "Dunning-Kruger effect: no.", why)
+    return _boxed("no", "Dunning-Kruger effect: no.", why + doubt)
+
+
+def _doubt(summary: Summary, level: str) -> str:
+    """The flag has no interval; the paired loss says whether there is a fall to speak of."""
+    rows = [p for p in summary.get("paired") or [] if (p["by"], str(p["level"])) == ("all", level)]
+    drop = rows[0]["drop"] if rows else None
+    if not drop or not known(drop) or not drop["low"] <= 0 <= drop["high"]:
+        return ""
+    return (
+        " The flag, as published, has no interval: question by question the loss is "
+        f"{points(drop['value'])} points (95 % interval {interval(drop, as_points=True)}), which "
+        "includes none, so this verdict may be chance."
+    )
 
 
 def _boxed(kind: str, title: str, body: str) -> Safe:
@@ -247,7 +263,9 @@ def _measures_table(entries: Sequence[Entry]) -> Safe:
     ]
     return table(
         "Calibration by level. The compat rows reproduce the paper's Calibration Shift; the "
-        "robust rows are the ones to rely on.",
+        "robust rows are the ones to rely on. Accuracy is of what the confidence speaks about: "
+        "the mean over trials for vote entropy, the most frequent answer for the largest share, "
+        "the most probable option for the model's own.",
         heads,
         rows,
         sortable=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from osler.evaluate.report.headline import best_baseline
 from osler.evaluate.report.markup import Safe
 from osler.evaluate.report.numbers import Estimate, is_number, known, with_interval
 from osler.evaluate.report.tables import Cell, key
@@ -28,10 +27,15 @@ def level_name(level: object) -> str:
     return f"L{level}"
 
 
-def baseline_value(summary: Summary, form: str = "robust") -> float | None:
-    """Accuracy of the best degenerate baseline, or None."""
-    best = best_baseline(summary, form)
-    return float(best[form]["value"]) if best else None
+def player(summary: Summary) -> str:
+    """The degenerate player that stands beside the model in every row."""
+    return str(summary.get("baseline_player") or "none")
+
+
+def beside(row: Mapping[str, Any] | None) -> float | None:
+    """Accuracy of that player on the very items of a row, or None."""
+    value = (row or {}).get("baseline")
+    return float(value) if is_number(value) else None
 
 
 def form_key() -> Safe:

@@ -15,11 +15,12 @@ from .cells import (
     ByLevel,
     Pairs,
     Summary,
-    baseline_value,
+    beside,
     cells_by,
     level_name,
     loss,
     paired_by,
+    player,
     shown,
     words,
 )
@@ -42,7 +43,8 @@ def where_section(summary: Summary) -> Safe:
         [
             paragraphs(
                 "Change of robust accuracy against the clean images, in percentage points, on "
-                "the same questions where pairs exist. Under it the accuracy itself and n. "
+                "the same questions where pairs exist. Under it the accuracy itself, that of the "
+                f"best degenerate baseline on the same items ({player(summary)}), and n. "
                 f"A star marks fewer than {FEW} items: too few to conclude anything, so their "
                 "colour is kept pale."
             ),
@@ -105,7 +107,9 @@ def _heat_cell(
         change = value - reference["value"] if known(reference) and reference else None
     n = cell.get("n") or 0
     few = "*" if n < FEW else ""
-    under = tag("span", f"{percent(value)}, n {count(n)}{few}", class_="n")
+    base = beside(cell)
+    against = f", base {percent(base, 0)}" if base is not None else ""
+    under = tag("span", f"{percent(value)}{against}, n {count(n)}{few}", class_="n")
     # A few items must not shout: their colour stops at the second of five steps.
     full = 0.3 if n >= FEW or change is None else max(0.3, 2.5 * abs(change))
     return Cell(join([points(change), under]), change, heat(change, full))
@@ -114,7 +118,6 @@ def _heat_cell(
 def worst_section(summary: Summary) -> Safe:
     """The cells with the lowest robust accuracy, with n and intervals."""
     worst = summary.get("worst") or []
-    base = baseline_value(summary)
     rows = []
     for cell in worst:
         n = cell.get("n") or 0
@@ -129,7 +132,7 @@ def worst_section(summary: Summary) -> Safe:
                 strip(
                     f"{words(cell.get('key'))}, {level_name(cell.get('level'))}",
                     cell.get("robust"),
-                    baseline=base,
+                    baseline=beside(cell),
                 ),
             ]
         )
