@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -277,7 +278,10 @@ def replay(
     from osler.images import read, write
 
     found = read_record(record, output)
-    write(again(read(source), found), out)
+    image = read(source)
+    if found.modality is not None:  # as it was stated then, for formats that keep it
+        image = replace(image, modality=found.modality)
+    write(again(image, found), out)
     text = f"{out}  {found.key} level {found.level}, as recorded"
     _say({"out": str(out), "record": plain(found)} if as_json else text)
 
