@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 
 import cv2
@@ -195,6 +197,42 @@ def test_faults_of_one_request_stay_with_it(probe, asked) -> None:
     assert bad.error.kind == "bad_image"
     assert good.error is None
     assert free.error.kind == "no_options"
+
+
+def test_hostile_pictures_are_a_fault_of_their_own_request(probe, asked) -> None:
+    pairs, read = asked
+    good = read(pairs[0][1].prompt.images[0])
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    def png(width: int, height: int, data: bytes) -> bytes:
+        head = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+        parts = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(data, 9)) + chunk(b"IEND", b"")
+        return b"\x89PNG\r\n\x1a\n" + parts
+
+    bad = [
+        b"",
+        good[: len(good) // 2],
+        good[:40],
+        png(12_000, 12_000, bytes(1501 * 12_000)),  # honest, and 144 million pixels
+        png(2**31 - 1, 2**31 - 1, b""),
+        png(0, 0, b""),
+        b"\xff\xd8\xff\xe0" + bytes(99),
+    ]
+    blobs = {f"{i:064x}": data for i, data in enumerate(bad)}
+
+    def read_bad(ref):
+        return blobs[ref.sha256] if ref.sha256 in blobs else read(ref)
+
+    requests = [
+        dataclasses.replace(pairs[0][1], prompt=Prompt((ImageRef(sha), "?"))) for sha in blobs
+    ]
+    found = asyncio.run(probe.reply([*requests, pairs[0][1]], read_bad))
+    assert [reply.error.kind for reply in found[:-1]] == ["bad_image"] * len(bad)
+    assert found[-1].error is None
 
 
 def test_a_batch_of_known_images_only(probe, asked) -> None:

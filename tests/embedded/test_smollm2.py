@@ -30,6 +30,14 @@ def constrained():
     return load_model("osler/smollm2", constrain=True)
 
 
+def test_weights_come_with_the_first_question_and_again_after_closing():
+    one = load_model("osler/smollm2")
+    assert one._server is None
+    first = ask(one, REQUEST)[0]
+    asyncio.run(one.close())
+    assert ask(one, REQUEST)[0].text == first.text
+
+
 def never(ref):
     raise AssertionError("a text model reads no image")
 

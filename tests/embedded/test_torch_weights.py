@@ -6,6 +6,7 @@ import builtins
 import operator
 import os
 import pickle
+import random
 import struct
 import subprocess
 import zipfile
@@ -200,3 +201,43 @@ def test_a_compressed_archive_is_refused(tmp_path: Path) -> None:
 def test_no_such_file(tmp_path: Path) -> None:
     with pytest.raises(BadFileError, match="no such file"):
         read_torch_weights(tmp_path / "nothing.pth")
+
+
+def test_mutated_files_are_read_or_refused(tmp_path: Path) -> None:
+    """No byte turns the reader into anything but arrays or one kind of error."""
+    torch = pytest.importorskip("torch")
+    state, path = {"a": torch.ones(3, 4), "b": torch.arange(5)}, tmp_path / "x.pth"
+    refused = 0
+    for zipped in (True, False):
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+        whole = path.read_bytes()
+        for seed in range(400):
+            draw, changed = random.Random(seed), bytearray(whole)
+            for _ in range(draw.choice([1, 2, 8])):
+                changed[draw.randrange(draw.choice([len(changed), 400]))] = draw.randrange(256)
+            path.write_bytes(changed[: draw.choice([len(changed), draw.randrange(len(changed))])])
+            try:
+                read_torch_weights(path)
+            except BadFileError:
+                refused += 1
+    assert refused > 400
+
+
+@pytest.mark.parametrize(
+    "program", [b"\x8e" + b"\xff" * 7 + b"\x00.", b"\x8d" + b"\xff" * 6 + b"\x0f\x00."]
+)
+def test_an_opcode_that_announces_exabytes_is_refused(tmp_path: Path, program: bytes) -> None:
+    path = tmp_path / "x.pth"
+    path.write_bytes(b"\x80\x04" + program)
+    with pytest.raises(BadFileError, match=r"x\.pth"):
+        read_torch_weights(path)
+
+
+def test_a_key_that_would_hash_for_ever_is_refused(tmp_path: Path) -> None:
+    """A tuple that holds itself twice, sixty times over: small to write, endless to hash."""
+    head = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}]
+    nested = b"\x80\x02)" + b"q\x00h\x00\x86" * 60 + b"q\x01]q\x02h\x01a."
+    path = tmp_path / "x.pth"
+    path.write_bytes(b"".join(pickle.dumps(p, 2) for p in head) + b"\x80\x02}." + nested)
+    with pytest.raises(BadFileError, match="key"):
+        read_torch_weights(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import hypothesis.extra.numpy as hnp
@@ -310,3 +311,25 @@ def test_planes_along_voxel_axes_keep_the_stored_order() -> None:
 def test_undefined_code_of_the_unit_is_unknown(tmp_path: Path) -> None:
     image = read(_write(tmp_path, sform=np.eye(4), xyzt_units=7))
     assert "unit of length is not stated" in image.meta["warning"]
+
+
+def test_more_than_the_header_announces_is_not_unpacked(tmp_path: Path) -> None:
+    """A gzip bomb behind a small volume."""
+    volume = nib.Nifti1Image(np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4)).to_bytes()
+    path = tmp_path / "bomb.nii.gz"
+    path.write_bytes(gzip.compress(volume + bytes(64 << 20), 1))
+    tracemalloc.start()
+    try:
+        assert read(path).shape == (2, 3, 4)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"n+1", b"n+2\0"])
+def test_a_header_that_is_cut_off(content: bytes, tmp_path: Path) -> None:
+    head = nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4)).to_bytes()[:400]
+    path = tmp_path / "x.nii"
+    path.write_bytes(head[:350] if content == b"n+1" else head[:4] + b"n+2\0" + head[8:400])
+    with pytest.raises(BadFileError, match=r"x\.nii"):
+        read(path)

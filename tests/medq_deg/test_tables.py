@@ -148,6 +148,24 @@ def test_bad_row_is_refused_with_file_and_line(
     assert len(skipped) == 1
 
 
+@pytest.mark.parametrize("column", ["image_path", "image"])
+def test_a_table_cannot_reach_out_of_the_folder_that_was_given(place: Path, column: str) -> None:
+    """What a row names is sent to a model: a downloaded table must not choose among your files."""
+    inner = place / "inner"
+    inner.mkdir()
+    (inner / "link.png").symlink_to(place / "0.png")
+    long = [str(place / "1.png")] if column == "image_path" else []  # in the other it is base64
+    for name in ("../1.png", "x/../../1.png", *long):
+        table = tsv(place / "t.tsv", [row(1, image_path="", image="") | {column: name}])
+        with pytest.raises(InputError, match="lies outside"):
+            read_table(table, images=inner, spool=place / "spool")
+    table = tsv(place / "t.tsv", [row(1, image_path="", image="") | {column: "link.png"}])
+    assert len(read_table(table, images=inner, spool=place / "spool")) == 1
+    table = tsv(place / "t.tsv", [row(1, image_path="", image="") | {column: "n" * 300}])
+    with pytest.raises(InputError, match="line 2"):
+        read_table(table, images=inner, spool=place / "spool")
+
+
 def test_unknown_columns_name_what_is_missing(place: Path) -> None:
     table = tsv(place / "x.tsv", [{"id": "1", "picture": "0.png", "text": "?"}])
     with pytest.raises(InputError, match=r"line 1.*question, answer, image or image_path"):

@@ -129,7 +129,7 @@ def _stated_bytes(path: str | Path) -> int | None:
         stated = int(header["vox_offset"]) + math.prod(dims) * max(int(header["bitpix"]), 8) // 8
     except (HeaderDataError, WrapStructError, ValueError, TypeError, OverflowError):
         return None
-    return stated if stated > len(head) and min(dims, default=0) > 0 else None
+    return max(stated, len(head)) if stated > 0 and min(dims, default=0) > 0 else None
 
 
 def _voxel_file(header: Path) -> Path:

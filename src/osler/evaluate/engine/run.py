@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from osler.core import (
+    BadFileError,
     Benchmark,
     InputError,
     Model,
@@ -263,7 +264,12 @@ def _same_plan(journal: Journal, facts: Mapping[str, Any]) -> None:
     if stored is None:
         journal.set_meta("plan", canonical_json(facts))
         return
-    changed = differences(json.loads(stored), facts)
+    try:
+        changed = differences(dict(json.loads(stored)), facts)
+    except (ValueError, TypeError) as error:
+        raise BadFileError(
+            journal.path, f"is no journal or is damaged ({error})", "give another --out folder"
+        ) from error
     if changed:
         raise InputError(
             f"{journal.path.parent} holds a run with another plan (it differs in "

@@ -12,6 +12,7 @@ import base64
 import binascii
 import csv
 import json
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,8 @@ def read_table(
     path
         ``.tsv``, ``.csv``, ``.jsonl`` or ``.json`` (a list, or an object with a list ``data``).
     images
-        Folder that image paths are relative to; the folder of the table if None.
+        Folder that image paths are relative to, and that none may leave; if None they are
+        relative to the folder of the table and may lie anywhere.
     spool
         Folder for images that the table holds as base64.
     modality, dataset
@@ -62,6 +64,7 @@ def read_table(
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder of images; give the right one with --images")
     reader = _Reader(path, folder, Path(spool), modality, dataset or path.stem)
+    reader.confined = images is not None
     rows: list[QuestionRow] = []
     for where, record in _records(path):
         try:
@@ -87,6 +90,7 @@ class _Reader:
     ) -> None:
         self.path, self.folder, self.spool = path, folder, spool
         self.modality, self.dataset = modality, dataset
+        self.confined = True
         self.seen: dict[tuple[str, str, int], str] = {}
         self.spooled: dict[str, Path] = {}
 
@@ -118,17 +122,39 @@ class _Reader:
             return self._spool(where, str(names.get("index", "")), content.strip())
         if not isinstance(path, str) or not path.strip():
             raise BadFileError(where, "has no image: image_path and image are both empty")
-        found = self.folder / path.strip()
-        if not found.is_file():
-            raise BadFileError(where, f"its image {found} does not exist", "check --images")
+        found = self._inside(where, path.strip())
+        if found is None:
+            raise BadFileError(
+                where, f"its image {self.folder / path.strip()} does not exist", "check --images"
+            )
         return found
+
+    def _inside(self, where: str, name: str) -> Path | None:
+        """The file that a row names, if it is there; it may not leave a folder that was given.
+
+        What it names is sent to a model. Links that the user laid in the folder are followed.
+        """
+        found = self.folder / name
+        root = os.path.abspath(self.folder)
+        outside = os.path.commonpath([root, os.path.abspath(found)]) != root
+        if self.confined and outside:
+            raise BadFileError(
+                where,
+                f"its image {name} lies outside of {self.folder}",
+                "give a folder that holds all images with --images",
+            )
+        try:
+            return found if found.is_file() else None
+        except OSError:  # a name that no file can have
+            return None
 
     def _spool(self, where: str, index: str, text: str) -> Path:
         if len(text) <= _LONGEST_REFERENCE:
             if text in self.spooled:
                 return self.spooled[text]
-            if (self.folder / text).is_file():
-                return self.folder / text
+            found = self._inside(where, text)
+            if found is not None:
+                return found
             raise BadFileError(
                 where, f"its image {text!r} is no earlier row, no file and no base64"
             )
