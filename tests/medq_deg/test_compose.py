@@ -348,3 +348,15 @@ def test_changed_image_is_noticed(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(InputError, match="missing"):
         open_dataset(found.folder)
+
+
+def test_one_image_is_in_one_group(tmp_path: Path) -> None:
+    """A question that names no patient joins the patient another question names for its image."""
+    first = toy(1)[0]
+    other = replace(first, index="other", question="And what else?", patient="")
+    alone = replace(first, index="alone", image=picture(9, "xray"), patient="")
+    for order in ([first, other, alone], [other, alone, first]):
+        built = compose(order, tmp_path / order[0].index, seed=1)
+        groups = {c.item.tags["parent"]: c.item.group for c in built.cases}
+        assert groups["q0"] == groups["other"] == "toy/p0"
+        assert groups["alone"].startswith("image/")

@@ -173,7 +173,11 @@ def _against(
         "p",
         *parts,
         ".",
-        tag("span", " The interval includes no difference: no skill is shown.", class_="bad")
+        tag(
+            "span",
+            " The interval includes zero: no skill beyond the baseline is shown.",
+            class_="bad",
+        )
         if warn
         else None,
     )

@@ -169,9 +169,20 @@ def _row(
         "question": question.question,
         "options": dict(question.options),
         "answer": question.answer,
-        "group": group_of(question, family.pixels_sha256),
+        "group": _group(family, question),
         "tags": tags,
     }
+
+
+def _group(family: Family, question: Question) -> str:
+    """As :func:`group_of`, but a question without a patient joins that of the same image.
+
+    One image in two groups would count as two independent patients.
+    """
+    stated = sorted(group_of(q, "") for q, _ in family.questions if q.patient)
+    return (
+        stated[0] if stated and not question.patient else group_of(question, family.pixels_sha256)
+    )
 
 
 def group_of(question: Question, pixels_sha256: str) -> str:

@@ -37,8 +37,8 @@ class Frame:
     """Scored items, one entry each: numbers as (n,) arrays, tags as text arrays by name.
 
     ``trials`` is T, the same for all. ``shift`` is published confidence minus compat score;
-    ``votes`` are by the robust parser; ``baseline`` is the score of the degenerate player that
-    stands beside the model (NaN before one is chosen).
+    ``votes`` are by the robust parser; ``baselines`` (n, players) are the robust scores of the
+    degenerate players.
     """
 
     trials: int
@@ -48,7 +48,7 @@ class Frame:
     compat: Column
     robust: Column
     shift: Column
-    baseline: Column
+    baselines: Column
     groups: NDArray[np.str_]
     tags: Mapping[str, NDArray[np.str_]]
 
@@ -150,7 +150,7 @@ def _columns(kept: Sequence[tuple[Case, Score, Votes]], trials: int) -> Frame:
         compat=compat,
         robust=np.array([score.robust for score in scores], dtype=np.float64),
         shift=confidence - compat,
-        baseline=np.full(len(kept), np.nan),
+        baselines=np.zeros((len(kept), 0)),
         groups=np.array([case.item.group or case.item.id for case in cases], dtype=str),
         tags={
             name: np.array([case.item.tags.get(name) or NOT_STATED for case in cases], dtype=str)
@@ -168,7 +168,8 @@ def _objects(values: Sequence[object]) -> NDArray[np.object_]:
 def measures(frame: Frame, seed: int, *, shift: bool = True) -> dict[str, Any]:
     """``n``, the estimates ``compat``, ``robust`` and (for T > 1) ``shift``, and ``baseline``.
 
-    ``baseline`` is the accuracy of the degenerate player on these very items, None without one.
+    ``baseline`` is the accuracy of the best degenerate player on these very items, None without
+    any. The best of several is a little too good on few items: that errs against the model.
     """
     columns = [frame.compat, frame.robust]
     bounds = [(0.0, 1.0), (0.0, 1.0)]
@@ -182,6 +183,5 @@ def measures(frame: Frame, seed: int, *, shift: bool = True) -> dict[str, Any]:
 
 
 def baseline_accuracy(frame: Frame) -> float | None:
-    """Mean score of the degenerate player on these items, None where none was chosen."""
-    value = float(frame.baseline.mean())
-    return None if np.isnan(value) else value
+    """Accuracy of the degenerate player that is best on these items, None without players."""
+    return float(frame.baselines.mean(0).max()) if frame.baselines.size else None

@@ -50,10 +50,8 @@ def summarise(
         reasons = ", ".join(f"{n} {why}" for why, n in run.unscored.items()) or "no items"
         raise InputError(f"no item can be scored ({reasons}); resume the run or check the model")
     played = [baseline_row(name, a, headline_items(frame), seed) for name, a in baselines.items()]
-    best = max(played, key=lambda row: row["robust"]["value"], default=None)
-    if best is not None:
-        beside = baseline_scores(frame, baselines[best["name"]])[:, 1]
-        frame = replace(frame, baseline=beside)
+    beside = [baseline_scores(frame, answers)[:, 1] for answers in baselines.values()]
+    frame = replace(frame, baselines=np.stack(beside, 1)) if beside else frame
     main = headline_items(frame)
     cells = cell_rows(frame, seed)
     calibration = calibration_rows(frame, seed)
@@ -75,7 +73,6 @@ def summarise(
         "paired": paired_rows(frame, GROUPINGS, seed),
         "dunning_kruger": flags,
         "baselines": played,
-        "baseline_player": best["name"] if best else None,
         "worst": worst(cells),
         "notes": notes(run, main, cells, calibration),
         "examples": example_rows(frame),
@@ -131,7 +128,7 @@ def macro_row(frame: Frame, by: str, seed: int) -> dict[str, Any]:
         name: plain(macro_estimate(getattr(frame, name), strata, groups, seed=seed))
         for name in ("compat", "robust")
     }
-    beside = None if np.isnan(frame.baseline).any() else macro(frame.baseline, strata)
+    beside = max((macro(player, strata) for player in frame.baselines.T), default=None)
     return {"n": len(frame), "strata": len(set(strata)), **found, "baseline": beside}
 
 

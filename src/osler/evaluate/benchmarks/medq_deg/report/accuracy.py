@@ -20,7 +20,6 @@ from .cells import (
     level_name,
     loss,
     paired_by,
-    player,
     shown,
     words,
 )
@@ -52,8 +51,8 @@ def levels_section(summary: Summary) -> Safe:
         for name, entry in zip(names, levels, strict=True)
     ]
     listing = table(
-        "Accuracy by level with 95 % intervals; the baseline is the best degenerate player, "
-        f"{player(summary)}, on the same items.",
+        "Accuracy by level with 95 % intervals; the baseline is the best degenerate player on "
+        "the same items.",
         ["Level", "n", "robust", "compat", "baseline"],
         body,
     )

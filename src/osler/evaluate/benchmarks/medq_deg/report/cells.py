@@ -27,13 +27,8 @@ def level_name(level: object) -> str:
     return f"L{level}"
 
 
-def player(summary: Summary) -> str:
-    """The degenerate player that stands beside the model in every row."""
-    return str(summary.get("baseline_player") or "none")
-
-
 def beside(row: Mapping[str, Any] | None) -> float | None:
-    """Accuracy of that player on the very items of a row, or None."""
+    """Accuracy of the best degenerate player on the very items of a row, or None."""
     value = (row or {}).get("baseline")
     return float(value) if is_number(value) else None
 

@@ -20,7 +20,6 @@ from .cells import (
     level_name,
     loss,
     paired_by,
-    player,
     shown,
     words,
 )
@@ -43,10 +42,10 @@ def where_section(summary: Summary) -> Safe:
         [
             paragraphs(
                 "Change of robust accuracy against the clean images, in percentage points, on "
-                "the same questions where pairs exist. Under it the accuracy itself, that of the "
-                f"best degenerate baseline on the same items ({player(summary)}), and n. "
-                f"A star marks fewer than {FEW} items: too few to conclude anything, so their "
-                "colour is kept pale."
+                "the same questions where pairs exist. Under it the accuracy itself, versus that "
+                "of the degenerate player that is best on the same items, and n. A star marks "
+                f"fewer than {FEW} items: too few to conclude anything, so their colour is kept "
+                "pale."
             ),
             key(("loss", "worse than clean"), ("gain", "better than clean")),
             tag("div", shown_tables[0], tag("div", *shown_tables[1:]), class_="heatmaps"),
@@ -108,8 +107,8 @@ def _heat_cell(
     n = cell.get("n") or 0
     few = "*" if n < FEW else ""
     base = beside(cell)
-    against = f", base {percent(base, 0)}" if base is not None else ""
-    under = tag("span", f"{percent(value)}{against}, n {count(n)}{few}", class_="n")
+    against = f" vs\u00a0{percent(base, 0)}" if base is not None else ""
+    under = tag("span", f"{percent(value)}{against}, n\u00a0{count(n)}{few}", class_="n")
     # A few items must not shout: their colour stops at the second of five steps.
     full = 0.3 if n >= FEW or change is None else max(0.3, 2.5 * abs(change))
     return Cell(join([points(change), under]), change, heat(change, full))
