@@ -49,7 +49,7 @@ imports: .make/test
 	$(BIN)/lint-imports
 
 unit: .make/test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
 
 docs: .make/test
 	$(BIN)/python -m osler.degrade.gallery docs/gallery
