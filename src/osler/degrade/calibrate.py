@@ -175,7 +175,9 @@ class _Search:
             force=self.force,
             hashes=False,
         )
-        found = compare(image, done.image, peak=frame_of(image).span)
+        frame = frame_of(image)
+        window = None if frame.unit == "8-bit" else ((frame.lo + frame.hi) / 2, frame.span)
+        found = compare(image, done.image, peak=frame.span, window=window)
         return min(float(getattr(found, self.metric)), 200.0)
 
 

@@ -32,13 +32,15 @@ def jpeg(x: Pixels, draw: Draw, frame: Frame, *, quality: int) -> Pixels:
     Parameters
     ----------
     quality
-        libjpeg quality factor, 1 (worst) to 100. Data of more than 8 bits pass through 8 bits
-        over the frame, as they do when a viewer exports them.
+        libjpeg quality factor, 1 (worst) to 100; beyond these, the nearest of them.
+        Data of more than 8 bits pass through 8 bits over the frame, as they do when a viewer
+        exports them.
     """
     bytes_ = x if x.dtype == np.uint8 else _to_bytes(x, frame)
     colour = x.ndim == 3
     source = cv2.cvtColor(bytes_, cv2.COLOR_RGB2BGR) if colour else bytes_
-    done, code = cv2.imencode(".jpg", source, [cv2.IMWRITE_JPEG_QUALITY, int(quality)])
+    within = min(max(int(quality), 1), 100)
+    done, code = cv2.imencode(".jpg", source, [cv2.IMWRITE_JPEG_QUALITY, within])
     if not done:
         raise InputError(f"JPEG cannot encode an image of shape {x.shape}; crop or resize it")
     out: Pixels = cv2.imdecode(code, cv2.IMREAD_COLOR if colour else cv2.IMREAD_GRAYSCALE)  # type: ignore[assignment]
