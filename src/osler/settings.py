@@ -98,9 +98,9 @@ def settings(**overrides: Any) -> Settings:
     """
     try:
         return Settings(**{k: v for k, v in overrides.items() if v is not None})
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise BadFileError(
-            "osler.toml", f"not valid TOML ({error})", "mend or remove it"
+            "osler.toml", f"is not valid TOML ({error})", "mend or remove it"
         ) from error
     except ValidationError as error:
         first = error.errors()[0]

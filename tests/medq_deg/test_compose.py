@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -360,3 +361,10 @@ def test_one_image_is_in_one_group(tmp_path: Path) -> None:
         groups = {c.item.tags["parent"]: c.item.group for c in built.cases}
         assert groups["q0"] == groups["other"] == "toy/p0"
         assert groups["alone"].startswith("image/")
+
+
+def test_two_builders_of_one_folder_wait_for_each_other(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: compose(toy(4), tmp_path / "d", seed=1), range(4)))
+    assert len({data.info["hash"] for data in built}) == 1
+    assert not (tmp_path / "d" / ".build").exists()

@@ -44,3 +44,13 @@ def test_wrong_settings_are_one_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
     Path("osler.toml").write_text("concurrency = \n")
     with pytest.raises(BadFileError, match="not valid TOML"):
         settings()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"bad = = ", b'offline = "maybe"\n'])
+def test_a_broken_file_of_settings_is_one_sentence(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "osler.toml").write_bytes(content)
+    with pytest.raises(InputError, match=r"osler\.toml"):
+        settings()

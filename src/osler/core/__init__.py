@@ -18,6 +18,7 @@ from .errors import (
 from .files import atomic, write_bytes, write_json, write_text
 from .identity import canonical_json, content_hash, plain, sha256_hex
 from .item import Case, Gold, ImageRef, Item, Part
+from .locks import alone
 from .model import (
     Capabilities,
     Failure,
@@ -63,6 +64,7 @@ __all__ = [
     "ScoreStatus",
     "TransientError",
     "UnknownNameError",
+    "alone",
     "atomic",
     "canonical_json",
     "content_hash",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from osler.core import BadFileError, content_hash
+from osler.core import BadFileError, alone, content_hash
 from osler.settings import settings
 
 from ..embedded import EFFICIENTNET_LITE0, file_sha256
@@ -51,11 +51,24 @@ def trained_heads(
         Called with pictures done and pictures in all, while features are computed.
     """
     path = heads_path()
-    if path.is_file():
-        try:
-            return read_heads(path)[0], path
-        except BadFileError:
-            path.unlink(missing_ok=True)  # a broken cache is made again, not the user's concern
+    kept = _kept(path)
+    if kept is not None:
+        return kept, path
+    with alone(path.parent):  # two runs started at once learn once
+        kept = _kept(path)
+        return (_train(encoder, path, progress) if kept is None else kept), path
+
+
+def _kept(path: Path) -> dict[str, Head] | None:
+    if not path.is_file():
+        return None
+    try:
+        return read_heads(path)[0]
+    except BadFileError:
+        return None  # a broken cache is made again, not the user's concern
+
+
+def _train(encoder: Encoder, path: Path, progress: Progress | None) -> dict[str, Head]:
     pictures = training_pictures()
     rows = [(p, number) for p in pictures for number in range(_VARIANTS + 1)]
     content, layout = _all_features(encoder, rows, progress)
@@ -70,7 +83,7 @@ def trained_heads(
             heads[family.key] = head
     facts = {"version": VERSION, "pictures": len(pictures), "variants": _VARIANTS}
     save_heads(path, heads, facts)
-    return heads, path
+    return heads
 
 
 def _all_features(

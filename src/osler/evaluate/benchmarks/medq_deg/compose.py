@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from osler import __version__
-from osler.core import InputError, content_hash, write_json, write_text
+from osler.core import InputError, alone, content_hash, write_json, write_text
 from osler.degrade import degradation_named
 from osler.degrade.apply import pixel_hash
 
@@ -106,41 +106,44 @@ def compose(
     if _finished(folder, digest):
         return open_dataset(folder)
     families = _families(used, kept, wanted, seed, folder)
-    parts = _prepare(folder, digest)
-    _run(families, parts, jobs, progress)
-    rows, records = _collect(families, parts)
-    write_text(folder / "items.jsonl", lines(rows))
-    write_text(folder / "records.jsonl", lines(records))
-    info = {
-        "format": FORMAT,
-        "name": name,
-        "version": version,
-        "about": about,
-        "smoke": smoke,
-        "hash": content_hash([[row["id"], row["image"]] for row in rows], 32),
-        "plan": digest,
-        "seed": seed,
-        "levels": list(wanted),
-        "per_item": list(per_item),
-        "osler": __version__,
-        "degradations": plan["degradations"],
-        "counts": counts(rows),
-        "left_out": {
-            "duplicates": duplicates,
-            "duplicate_rule": "equal pixels, wording, options and answer; the first is kept",
-            "no_degradation_suits": unsuited,
-            "reviewed_away": [index for index in dropped if index not in unsuited],
-            "skipped": list(skipped),
-        },
-        "review": [
-            {"index": v.index, "degradation": v.degradation, "keep": v.keep, "reason": v.reason}
-            for v in keep or ()
-        ],
-        "sources": dict(sorted(Counter(q.dataset or "not stated" for q, _ in used).items())),
-        "licences": dict(sorted(Counter(q.licence for q, _ in used).items())),
-    }
-    write_json(folder / "dataset.json", info)
-    shutil.rmtree(folder / ".build", ignore_errors=True)
+    with alone(folder):
+        if _finished(folder, digest):  # by another process, while this one waited
+            return open_dataset(folder)
+        parts = _prepare(folder, digest)
+        _run(families, parts, jobs, progress)
+        rows, records = _collect(families, parts)
+        write_text(folder / "items.jsonl", lines(rows))
+        write_text(folder / "records.jsonl", lines(records))
+        info = {
+            "format": FORMAT,
+            "name": name,
+            "version": version,
+            "about": about,
+            "smoke": smoke,
+            "hash": content_hash([[row["id"], row["image"]] for row in rows], 32),
+            "plan": digest,
+            "seed": seed,
+            "levels": list(wanted),
+            "per_item": list(per_item),
+            "osler": __version__,
+            "degradations": plan["degradations"],
+            "counts": counts(rows),
+            "left_out": {
+                "duplicates": duplicates,
+                "duplicate_rule": "equal pixels, wording, options and answer; the first is kept",
+                "no_degradation_suits": unsuited,
+                "reviewed_away": [index for index in dropped if index not in unsuited],
+                "skipped": list(skipped),
+            },
+            "review": [
+                {"index": v.index, "degradation": v.degradation, "keep": v.keep, "reason": v.reason}
+                for v in keep or ()
+            ],
+            "sources": dict(sorted(Counter(q.dataset or "not stated" for q, _ in used).items())),
+            "licences": dict(sorted(Counter(q.licence for q, _ in used).items())),
+        }
+        write_json(folder / "dataset.json", info)
+        shutil.rmtree(folder / ".build", ignore_errors=True)
     return open_dataset(folder)
 
 
