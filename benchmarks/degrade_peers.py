@@ -189,9 +189,14 @@ def albumentations() -> Peer:
             duel(DEFOCUS, A.Defocus(radius=(3, 3), alias_blur=(0.1, 0.1), p=1)),
             duel(DARK, A.RandomBrightnessContrast(**{**level, "brightness_limit": (-0.3, -0.3)})),
             duel(
-                CONTRAST,
+                (CONTRAST[0], CONTRAST[1], {**CONTRAST[2], "pivot": 0.0}),
                 A.RandomBrightnessContrast(**{**level, "contrast_limit": (-0.35, -0.35)}),
-                "theirs scales about 0, ours about the mean of the image",
+                "both scale about 0",
+            ),
+            duel(
+                ("contrast about the mean", *CONTRAST[1:]),
+                A.RandomBrightnessContrast(**{**level, "contrast_limit": (-0.35, -0.35)}),
+                "theirs scales about 0: not the same work",
             ),
             duel(GAMMA, A.RandomGamma(gamma_limit=(145, 145), p=1)),
             duel(JPEG, A.ImageCompression(quality_range=(15, 15), p=1)),

@@ -290,9 +290,9 @@ def full_params(
     for name, value in (params or {}).items():
         if name not in known:
             raise UnknownNameError(f"parameter of {entry.key}", name, known)
-        usual = merged.get(name)
+        usual = merged.get(name, entry.levels[1].get(name, 0.0))  # may be left out: a number
         _check_kind(value, f"parameter {name} of {entry.key}")
-        if usual is not None and _kind(value) != _kind(usual):
+        if _kind(value) != _kind(usual):
             raise InputError(f"parameter {name} of {entry.key} is {_kind(usual)}, not {value!r}")
         merged[name] = value
     return merged if level else {}

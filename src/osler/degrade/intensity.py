@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.images import MODALITIES
-from osler.physics.tables import map_bytes
+from osler.physics.tables import BYTES, map_bytes
 
 from .registry import Draw, Frame, degradation
 from .scale import Plane, from_unit, point, to_unit
@@ -90,14 +90,21 @@ def _curve_table(power: float, shift: float) -> NDArray[np.uint8]:
     source=_MEDQ + " (0.65 and 0.30 about the mean)",
     aliases=("contrast",),
 )
-def reduce_contrast(x: NDArray[Any], draw: Draw, frame: Frame, *, slope: float) -> NDArray[Any]:
-    """Pull all values towards the mean of the plane: slope (x - mean) + mean."""
-    flat = x.reshape(x.shape[0], -1)
-    mean = cv2.mean(flat)[0]
-    if x.dtype == np.uint8 and 0 <= slope <= 1:  # the result is positive: no sign to lose
-        done: NDArray[Any] = cv2.convertScaleAbs(flat, alpha=slope, beta=(1 - slope) * mean)
-        return done.reshape(x.shape)
+def reduce_contrast(
+    x: NDArray[Any], draw: Draw, frame: Frame, *, slope: float, pivot: float | None = None
+) -> NDArray[Any]:
+    """Pull all values towards the mean of the plane: slope (x - mean) + mean.
+
+    ``pivot`` puts a fixed grey, as a fraction of full scale, in the place of the mean.
+    """
+    if pivot is None:
+        about = cv2.sumElems(x.reshape(x.shape[0], -1))[0] / x.size
+    else:
+        about = frame.lo + pivot * frame.span
+    if x.dtype == np.uint8 and 0 <= slope <= 1 and about >= 0:
+        # The result is positive: no sign to lose. A table of 256 is made in a microsecond.
+        return map_bytes(x, cv2.convertScaleAbs(BYTES, alpha=slope, beta=(1 - slope) * about))
     unit = to_unit(x, frame)
     unit *= np.float32(slope)
-    unit += np.float32((1 - slope) * (mean - frame.lo) / frame.span)
+    unit += np.float32((1 - slope) * (about - frame.lo) / frame.span)
     return from_unit(unit, x, frame)

@@ -1,110 +1,109 @@
-"""Work only where something lies: disjoint boxes around spots, and a smooth field inside one."""
+"""Work only where something lies: stamps of odd side, centred on a pixel and cut at the borders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-from numpy.random import Generator
+from numpy.typing import NDArray
 
-from .scale import Plane
+from osler.physics.optics import gaussian_blur
+
+from .registry import Frame
 
 Box = tuple[slice, slice]
+Made = TypeVar("Made")
+
+SMALL = 16.0
+"""Stamps up to this radius (pixels) are kept: there are at most 64 radii in quarter pixels."""
+
+_DEPTH = {"uint8": cv2.CV_8U, "uint16": cv2.CV_16U, "int16": cv2.CV_16S, "float32": cv2.CV_32F}
 
 
-def boxes(
-    spots: Iterable[tuple[float, float, float]], shape: tuple[int, ...], margin: float = 0.0
-) -> list[Box]:
-    """Disjoint boxes (rows, columns) that hold all spots (row, column, reach), cut at the borders.
+def cached_if_small(make: Callable[..., Made]) -> Callable[..., Made]:
+    """Keep stamps of a radius (first argument) up to :data:`SMALL`; larger ones cost more memory
+    than time."""
+    kept = lru_cache(maxsize=128)(make)
 
-    Boxes that touch, or come within ``margin`` of each other, are merged, so each can be done
-    alone.
+    @wraps(make)
+    def stamp(radius: float, *rest: Any) -> Made:
+        return kept(radius, *rest) if radius <= SMALL else make(radius, *rest)
+
+    return stamp
+
+
+def placed(row: float, column: float, half: int, shape: tuple[int, ...]) -> tuple[Box, Box] | None:
+    """Where a stamp of ``2 half + 1`` rows and columns lies: box of the plane, box of the stamp.
+
+    Its middle is the pixel that holds (row, column). None if all of it is outside.
     """
-    found: list[list[int]] = []
-    for row, column, reach in spots:
-        far = reach + margin
-        box = [int(row - far), int(row + far) + 2, int(column - far), int(column + far) + 2]
-        box = [max(box[0], 0), min(box[1], shape[0]), max(box[2], 0), min(box[3], shape[1])]
-        if box[0] >= box[1] or box[2] >= box[3]:
-            continue
-        while True:
-            near = [b for b in found if _touch(b, box)]
-            if not near:
-                break
-            for other in near:
-                found.remove(other)
-                box = [min(box[0], other[0]), max(box[1], other[1]),
-                       min(box[2], other[2]), max(box[3], other[3])]  # fmt: skip
-        found.append(box)
-    return [(slice(b[0], b[1]), slice(b[2], b[3])) for b in found]
-
-
-def _touch(a: list[int], b: list[int]) -> bool:
-    return a[0] <= b[1] and b[0] <= a[1] and a[2] <= b[3] and b[2] <= a[3]
-
-
-def lying_in(
-    box: Box, spots: Iterable[tuple[float, float, float]], reach: float
-) -> list[tuple[float, float, float]]:
-    """Those of ``spots`` (row, column, radius) that come into ``box`` with ``reach`` radii."""
-    return [
-        (row, column, radius)
-        for row, column, radius in spots
-        if box[0].start <= row + reach * radius + 2
-        and row - reach * radius - 2 <= box[0].stop
-        and box[1].start <= column + reach * radius + 2
-        and column - reach * radius - 2 <= box[1].stop
-    ]
+    top, left = int(row) - half, int(column) - half
+    r0, c0 = max(top, 0), max(left, 0)
+    r1, c1 = min(top + 2 * half + 1, shape[0]), min(left + 2 * half + 1, shape[1])
+    if r0 >= r1 or c0 >= c1:
+        return None
+    of_stamp = slice(r0 - top, r1 - top), slice(c0 - left, c1 - left)
+    return (slice(r0, r1), slice(c0, c1)), of_stamp
 
 
 def widened(box: Box, margin: int, shape: tuple[int, ...]) -> tuple[Box, Box]:
     """``box`` with ``margin`` more on every side, and where ``box`` lies inside that."""
-    outer, inner = [], []
-    for part, size in zip(box, shape, strict=False):
-        start, stop = max(part.start - margin, 0), min(part.stop + margin, size)
-        outer.append(slice(start, stop))
-        inner.append(slice(part.start - start, part.stop - start))
-    return (outer[0], outer[1]), (inner[0], inner[1])
+    r, c = box
+    top, left = max(r.start - margin, 0), max(c.start - margin, 0)
+    outer = slice(top, min(r.stop + margin, shape[0])), slice(left, min(c.stop + margin, shape[1]))
+    return outer, (
+        slice(r.start - top, r.stop - top),
+        slice(c.start - left, c.stop - left),
+    )
 
 
-class SmoothField:
-    """The field of :func:`fields.smooth_field`, worked out box by box.
+def blurred(part: NDArray[Any], sigma: float) -> NDArray[Any]:
+    """``part`` after a Gaussian blur of ``sigma`` pixels, edges mirrored; float32 where small.
 
-    The range that becomes [0, 1] is found on 64 x 64 points; what lies beyond is clipped.
+    The setting-up of the fixed-point blur takes longer than a small part itself.
     """
+    if part.size > 3 * 64 * 64 or sigma < 0.05:
+        return gaussian_blur(part, sigma)
+    bell = _bell(sigma)
+    done: NDArray[Any] = cv2.sepFilter2D(part, cv2.CV_32F, bell, bell)
+    return done.reshape(part.shape)
 
-    def __init__(
-        self, rng: Generator, shape: tuple[int, ...], scale: float, octaves: int = 1
-    ) -> None:
-        self.height, self.width = shape[:2]
-        side = min(self.height, self.width)
-        self.grids: list[Plane] = []
-        for octave in range(octaves):
-            cell = side * scale / 2**octave
-            rows, columns = round(self.height / cell), round(self.width / cell)
-            grid = (max(2, rows) + 2, max(2, columns) + 2)
-            self.grids.append(rng.standard_normal(grid, dtype=np.float32) / np.float32(2**octave))
-        cubic = cv2.INTER_CUBIC
-        coarse = sum(cv2.resize(g, (64, 64), interpolation=cubic) for g in self.grids)
-        self.low, self.high = float(np.min(coarse)), float(np.max(coarse))
 
-    def inside(self, box: Box) -> Plane:
-        """Values on [0, 1] in ``box``."""
-        height, width = box[0].stop - box[0].start, box[1].stop - box[1].start
-        total = np.zeros((height, width), np.float32)
-        for grid in self.grids:
-            sy, sx = grid.shape[0] / self.height, grid.shape[1] / self.width
-            back = np.array(
-                [[sx, 0, (box[1].start + 0.5) * sx - 0.5], [0, sy, (box[0].start + 0.5) * sy - 0.5]]
-            )
-            total += cv2.warpAffine(
-                grid,
-                back,
-                (width, height),
-                flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
-        total -= np.float32(self.low)
-        total *= np.float32(1 / max(self.high - self.low, 1e-6))
-        return np.clip(total, 0, 1, out=total)
+@lru_cache(maxsize=64)
+def _bell(sigma: float) -> NDArray[Any]:
+    taps: NDArray[Any] = cv2.getGaussianKernel(2 * math.ceil(3 * sigma) + 1, sigma, cv2.CV_32F)
+    return taps
+
+
+def mixed(
+    part: NDArray[Any], other: NDArray[Any], weights: tuple[NDArray[Any], ...], box: Box
+) -> NDArray[Any]:
+    """``w0 part + w1 other + w2``, rounded once, in the type of ``part``.
+
+    ``weights`` are float32, of the stamp's size and the channels of ``part``; ``box`` is what the
+    borders leave of the stamp. They are to keep the sum within the values of ``part``'s frame.
+    """
+    total = part * weights[0][box]
+    total += other * weights[1][box]
+    depth = _DEPTH[part.dtype.name]
+    done: NDArray[Any] = cv2.add(total, weights[2][box], dtype=depth)  # rounds and saturates
+    return done.reshape(part.shape)
+
+
+def hidden(
+    part: NDArray[Any], colour: tuple[float, ...], cover: NDArray[Any], frame: Frame
+) -> NDArray[Any]:
+    """``part`` behind dirt of ``colour`` (unit scale) and opacity ``cover`` (H, W): only darker."""
+    levels = tuple(frame.lo + frame.span * c for c in colour)
+    above: Any = cv2.subtract(part, levels[0] if part.ndim == 2 else (*levels, 0.0),
+                              dtype=cv2.CV_32F)  # fmt: skip
+    cv2.max(above, 0.0, dst=above)
+    weight = cv2.merge([cover] * 3) if part.ndim == 3 else np.ascontiguousarray(cover)
+    cv2.multiply(above, weight, dst=above)
+    depth = _DEPTH[part.dtype.name]
+    done: NDArray[Any] = cv2.subtract(part, above.reshape(part.shape), dtype=depth)
+    return done.reshape(part.shape)

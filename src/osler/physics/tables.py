@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 Bytes = NDArray[np.uint8]
 
+BYTES: Bytes = np.arange(256, dtype=np.uint8)[:, None]
+"""Every byte once, as a column: what a curve is applied to, to become a table."""
+
 
 @lru_cache(maxsize=1)
 def _translate() -> Callable[..., Any] | None:
@@ -32,5 +35,5 @@ def map_bytes(x: Bytes, table: Bytes) -> Bytes:
         return found.reshape(x.shape)
     done = np.array(x, order="C")
     view: Any = memoryview  # NumPy arrays offer the buffer protocol
-    translate(view(done), view(np.ascontiguousarray(table)), inplace=True)
+    translate(view(done), view(np.ascontiguousarray(table).reshape(256)), inplace=True)
     return done
