@@ -68,8 +68,18 @@ def dataset_for(data: str, **options: Any) -> Path:
             )
         return Path(data)
     out = given.pop("data_dir", None)
-    place = out or settings().cache_dir / "medq-deg"
-    return build(data, place, named_by_plan=out is None, **given).folder
+    if out is not None:
+        return build(data, out, **given).folder
+    cache = settings().cache_dir / "medq-deg"
+    if data == MINI:
+        from .mini_memory import remember, remembered
+
+        folder = remembered(cache, given)
+        if folder is None:
+            folder = build(data, cache, named_by_plan=True, **given).folder
+            remember(cache, given, folder)
+        return folder
+    return build(data, cache, named_by_plan=True, **given).folder
 
 
 def _read_options(options: dict[str, Any]) -> dict[str, Any]:
