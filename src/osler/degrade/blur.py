@@ -42,6 +42,7 @@ def _smear(x: NDArray[Any], draw: Draw, length: float, angle: float) -> NDArray[
     levels={1: {"length": 7 / 513}, 2: {"length": 11 / 513}, 3: {"length": 23 / 513}},
     source=_MEDQ + " (lines of 7 and 11 px at 513 x 513)",
     aliases=("motion_blur_artifact",),
+    version=2,
 )
 def motion_blur(
     x: NDArray[Any], draw: Draw, frame: Frame, *, length: float, angle: float = -1.0
@@ -57,6 +58,7 @@ def motion_blur(
     levels={1: {"length": 13 / 1024}, 2: {"length": 39 / 1024}, 3: {"length": 78 / 1024}},
     source=_MEDQ + " (lines of 13 and 39 px at 1024 x 1024)",
     aliases=("xray_motion_blur_artifact",),
+    version=2,
 )
 def xray_motion_blur(
     x: NDArray[Any], draw: Draw, frame: Frame, *, length: float, angle: float = -1.0

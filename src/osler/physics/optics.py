@@ -15,28 +15,23 @@ from numpy.typing import NDArray
 def line_psf(length: float, angle: float) -> NDArray[np.float32]:
     """Uniform movement over ``length`` pixels at ``angle`` degrees from the x axis, upwards.
 
-    One step a pixel of the longer extent, all of equal weight (the two ends by the rest of the
-    length), each shared by the two pixels it falls between; a share below 0.45 goes to the other
-    pixel, which halves the cost and moves no step by more than 0.45 pixel. At angle 0 and
-    odd length L it is exactly ``L`` equal weights.
+    One step a pixel of the longer extent, on the nearest pixel of the shorter, all of equal weight;
+    the two ends have the rest of the length, and are left out where that is below a tenth of a
+    step. At angle 0 and odd length L it is exactly ``L`` equal weights.
     """
     dx, dy = math.cos(math.radians(angle)), -math.sin(math.radians(angle))
     steep = abs(dy) > abs(dx)
     major, minor = (dy, dx) if steep else (dx, dy)
     extent = length * abs(major)
-    reach = max(math.ceil((extent - 1) / 2 - 1e-6), 0)
+    reach = max(math.ceil((extent - 1) / 2 - 0.1), 0)
     slope = minor / major
-    side = math.ceil(reach * abs(slope) - 0.45) if reach else 0
+    side = math.floor(reach * abs(slope) + 0.5)
     kernel = np.zeros((2 * side + 1, 2 * reach + 1), np.float32)
-    for step in range(-reach, reach + 1):
-        weight = min(max((extent + 1) / 2 - abs(step), 0.0), 1.0)
-        low = math.floor(step * slope)
-        share = step * slope - low
-        share = 0.0 if share < 0.45 else 1.0 if share > 0.55 else share
-        if share < 1:
-            kernel[side + low, reach + step] += weight * (1 - share)
-        if share > 0:
-            kernel[side + low + 1, reach + step] += weight * share
+    for step in range(reach + 1):
+        weight = min((extent + 1) / 2 - step, 1.0) if step else 1.0
+        aside = math.floor(step * abs(slope) + 0.5) * (1 if slope > 0 else -1)
+        kernel[side + aside, reach + step] = weight
+        kernel[side - aside, reach - step] = weight  # the middle stays where it is
     kernel /= kernel.sum()
     kernel = np.ascontiguousarray(kernel.T) if steep else kernel
     kernel.setflags(write=False)
