@@ -67,6 +67,9 @@ class JudgedBenchmark(Benchmark, Protocol):
 
     The engine asks the judge once the answers are there and hands its replies back; scoring stays
     pure. A benchmark of this kind cannot run without a judge.
+
+    It may offer ``judge_accepts(prompt, text) -> bool``: a reply that it refuses then counts as a
+    failed call (kind ``unreadable``), which a resumed run asks again.
     """
 
     judge_sampling: Sampling

@@ -255,7 +255,8 @@ class Runner:
         for call, reply in zip(batch, replies, strict=True):
             each = reply.seconds or seconds / len(batch)
             if reply.error is not None:
-                self._give_up([call], reply.error, each)
+                paid = priced(reply, self._price) if reply.error.kind == "unreadable" else None
+                self._give_up([call], reply.error, each, paid)
                 continue
             reply = priced(replace(reply, seconds=round(each, 4)), self._price)
             self._journal.record(call, reply, self._model.name)
@@ -283,9 +284,11 @@ class Runner:
         if spent is not None:
             self._book(spent)
 
-    def _give_up(self, batch: list[Call], failure: Failure, seconds: float) -> None:
+    def _give_up(
+        self, batch: list[Call], failure: Failure, seconds: float, spent: Reply | None = None
+    ) -> None:
         """Record a failure that another attempt would not mend."""
-        self._note(batch, failure, seconds)
+        self._note(batch, failure, seconds, spent)
         self._lose(batch, failure, tell=False)
 
     def _lose(self, batch: list[Call], failure: Failure, tell: bool = True) -> None:
@@ -293,7 +296,9 @@ class Runner:
         self._state.failed[failure.kind] += len(batch)
         if tell:
             self._tell(len(batch))
-        if failure.kind == "missing" or (failure.kind == "bad_request" and self._answered):
+        if failure.kind in ("missing", "unreadable") or (
+            failure.kind == "bad_request" and self._answered
+        ):
             return  # these say something about the item, not about the model
         self._lost += len(batch)
         if self._lost >= (LOST_LATER if self._answered else LOST_AT_FIRST):

@@ -19,6 +19,7 @@ from .cost import Ledger, Price, price_of
 from .journal import Journal
 from .limits import Limits
 from .plan import Plan, judge_calls, model_calls
+from .readable import readable_judge
 from .runner import Runner
 from .scores import score_row
 
@@ -75,6 +76,8 @@ class Session:
 
         def runner(role: str) -> Runner:
             model = self.roles[role]
+            if role == "judge":
+                model = readable_judge(self.benchmark, model)
             return Runner(
                 model,
                 self.benchmark.read_blob(),
