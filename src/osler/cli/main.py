@@ -18,6 +18,7 @@ VERBS: dict[str, str] = {
     "build": "Build a benchmark's data from your own images and questions.",
     "report": "Write the report of a run again, or compare several runs.",
     "degrade": "Degrade images the way scanners, optics and patients do; calibrate levels.",
+    "pool": "A pool of images by the million: add, search, dedup, export.",
     "images": "Inspect, convert, compare and de-identify medical images.",
     "doctor": "Say what is installed, what was found, what is missing and how to get it.",
 }
