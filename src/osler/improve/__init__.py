@@ -1,5 +1,6 @@
 """From failures to the data that would mend them, and whether it did: pure functions."""
 
+from .agreement import alpha_estimate, coded, cohen_kappa, krippendorff_alpha, require_agreement
 from .baselines import (
     pick_badge,
     pick_coreset,
@@ -9,10 +10,16 @@ from .baselines import (
     pick_typiclust,
 )
 from .budget import allocate, shares
+from .confident import LabelIssues, confident_learning
+from .curves import Curve, Efficiency, learning_curve, monotone, sample_efficiency, size_for
+from .duplicates import Duplicates, duplicate_images, duplicate_texts, tf_idf
 from .embedding import QualityScale, joint_embedding, quality_scale, with_quality
 from .failures import Failures, Weakness, persistent_failures, stratum_labels, weakness
+from .gate import Decision, StratumChange, judge_change
 from .leakage import Forbidden, Leak, differing_bits, leakage, leaked_rows, nearest_hash
+from .lint import Defect, contradictions, defects, stated_verdict
 from .prototypes import Clustering, Prototype, cluster, find_prototypes, medoid, stability
+from .quality import Balance, Finding, GoldResult, Label, check_label, class_balance, gold_results
 from .retrieve import (
     Hits,
     Selection,
@@ -22,29 +29,96 @@ from .retrieve import (
     select,
     spread_out,
 )
+from .risk import (
+    Audit,
+    Review,
+    audit,
+    audit_sample,
+    bounded_review,
+    conformal_review,
+    lower_bound,
+    trusted_items,
+    trusted_strata,
+    upper_bound,
+)
+from .routing import (
+    HELD,
+    Routes,
+    Signals,
+    answer_agreement,
+    doubt,
+    novelty,
+    route,
+    route_compat,
+    self_consistency,
+    token_f1,
+    trajectory_entropy,
+)
 from .silhouette import adjusted_rand, silhouette
+from .simulate import Annotators, annotators
 
 __all__ = [
+    "HELD",
+    "Annotators",
+    "Audit",
+    "Balance",
     "Clustering",
+    "Curve",
+    "Decision",
+    "Defect",
+    "Duplicates",
+    "Efficiency",
     "Failures",
+    "Finding",
     "Forbidden",
+    "GoldResult",
     "Hits",
+    "Label",
+    "LabelIssues",
     "Leak",
     "Prototype",
     "QualityScale",
+    "Review",
+    "Routes",
     "Selection",
+    "Signals",
+    "StratumChange",
     "Weakness",
     "adjusted_rand",
     "allocate",
+    "alpha_estimate",
+    "annotators",
+    "answer_agreement",
+    "audit",
+    "audit_sample",
+    "bounded_review",
+    "check_label",
+    "class_balance",
     "cluster",
+    "coded",
+    "cohen_kappa",
+    "confident_learning",
+    "conformal_review",
+    "contradictions",
+    "defects",
     "differing_bits",
+    "doubt",
+    "duplicate_images",
+    "duplicate_texts",
     "find_prototypes",
+    "gold_results",
     "joint_embedding",
+    "judge_change",
     "k_centre",
+    "krippendorff_alpha",
     "leakage",
     "leaked_rows",
+    "learning_curve",
+    "lower_bound",
     "medoid",
+    "monotone",
     "nearest_hash",
+    "novelty",
     "persistent_failures",
     "pick_badge",
     "pick_coreset",
@@ -54,13 +128,26 @@ __all__ = [
     "pick_typiclust",
     "quality_scale",
     "range_retrieve",
+    "require_agreement",
     "retrieval_scores",
+    "route",
+    "route_compat",
+    "sample_efficiency",
     "select",
+    "self_consistency",
     "shares",
     "silhouette",
+    "size_for",
     "spread_out",
     "stability",
+    "stated_verdict",
     "stratum_labels",
+    "tf_idf",
+    "token_f1",
+    "trajectory_entropy",
+    "trusted_items",
+    "trusted_strata",
+    "upper_bound",
     "weakness",
     "with_quality",
 ]

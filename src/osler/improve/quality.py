@@ -1,0 +1,150 @@
+"""Checks of the labels of a round before anything trains on them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from osler.core import Estimate, InputError
+from osler.evaluate.scoring import wilson
+
+from .lint import Defect, contradictions, defects, stated_verdict
+
+Verdict = Literal["good", "usable", "reject"]
+VERDICTS: tuple[str, ...] = ("good", "usable", "reject")
+GOLD_ACCURACY = 0.8
+GOLD_LEAST = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What was decided about one image.
+
+    ``options`` letter -> text (empty for open questions), ``answer`` a letter or text, ``verdict``
+    the quality verdict, ``description`` the low-level appearance in sentences, ``rater`` who.
+    """
+
+    item_id: str
+    answer: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    verdict: str = ""
+    description: str = ""
+    rater: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing wrong with a label: an ``error`` bars it from training, a ``warning`` is shown."""
+
+    item_id: str
+    check: str
+    severity: Literal["error", "warning"]
+    message: str
+
+
+def check_label(label: Label) -> list[Finding]:
+    """Schema, verdict coherence and contradictions of one label; empty when nothing is wrong."""
+    found = [Finding(label.item_id, "schema", "error", m) for m in _schema(label)]
+    if label.description:
+        found += [Finding(label.item_id, "verdict", "warning", m) for m in _coherence(label)]
+        found += [
+            Finding(label.item_id, "contradiction", "warning", m)
+            for m in contradictions(label.description)
+        ]
+    return found
+
+
+def _schema(label: Label) -> list[str]:
+    wrong = []
+    if not label.item_id:
+        wrong.append("the label names no item")
+    if not (label.answer or label.verdict or label.description):
+        wrong.append("the label decides nothing: no answer, verdict or description")
+    if label.options and label.answer and label.answer not in label.options:
+        wrong.append(f"answer {label.answer!r} is none of the options {', '.join(label.options)}")
+    if label.options and len({t.strip().lower() for t in label.options.values()}) < len(
+        label.options
+    ):
+        wrong.append("two options have the same text")
+    if label.verdict and label.verdict not in VERDICTS:
+        wrong.append(f"verdict {label.verdict!r} is none of {', '.join(VERDICTS)}")
+    return wrong
+
+
+def _coherence(label: Label) -> list[str]:
+    wrong = []
+    stated = stated_verdict(label.description)
+    if label.verdict and stated and stated != label.verdict:
+        wrong.append(f"the verdict is {label.verdict}, the description ends with {stated}")
+    found = [d for d in defects(label.description) if d.present]
+    severe = [d for d in found if d.degree == "severe"]
+    if label.verdict == "good" and severe:
+        wrong.append(f"the verdict is good, but the description tells of {_told(severe)}")
+    if label.verdict == "reject" and not [d for d in found if d.degree != "mild"]:
+        told = f"only of {_told(found)}" if found else "of no defect"
+        wrong.append(f"the verdict is reject, but the description tells {told}")
+    return wrong
+
+
+def _told(found: Sequence[Defect]) -> str:
+    return ", ".join(dict.fromkeys(f"{d.degree} {d.kind}" for d in found))
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Counts of each class, the share of the largest, and what is wrong with them."""
+
+    counts: Mapping[str, int]
+    majority: float
+    findings: tuple[str, ...]
+
+
+def class_balance(
+    classes: Sequence[str], known: Sequence[str] = (), *, limit: float = 0.8
+) -> Balance:
+    """Whether one class dominates (share above ``limit``) or a ``known`` one is missing."""
+    if not classes:
+        raise InputError("no labels: class balance needs at least one")
+    counts = Counter(classes)
+    name, most = counts.most_common(1)[0]
+    share = most / len(classes)
+    told = [f"class {c} has no label" for c in known if not counts[c]]
+    if share > limit:
+        told.append(f"{share:.0%} of the labels are {name}: a constant answer would be as right")
+    return Balance(dict(sorted(counts.items())), share, tuple(told))
+
+
+@dataclass(frozen=True, slots=True)
+class GoldResult:
+    """One rater on gold items: ``accuracy`` with Wilson's interval, and the ``verdict``."""
+
+    rater: str
+    accuracy: Estimate
+    verdict: Literal["passed", "failed", "too few"]
+
+
+def gold_results(
+    raters: Sequence[str],
+    right: Sequence[bool],
+    *,
+    accuracy: float = GOLD_ACCURACY,
+    least: int = GOLD_LEAST,
+) -> list[GoldResult]:
+    """Each rater's accuracy on items whose truth is known, lowest first.
+
+    Below ``least`` gold items nothing is said; a rater below ``accuracy`` fails.
+    """
+    if len(raters) != len(right):
+        raise InputError(f"{len(raters)} raters and {len(right)} gold outcomes do not match")
+    found = []
+    for rater in sorted(set(raters)):
+        mine = [ok for who, ok in zip(raters, right, strict=True) if who == rater]
+        n, share = len(mine), sum(mine) / len(mine)
+        low, high = wilson(sum(mine), n)
+        verdict: Literal["passed", "failed", "too few"] = "too few"
+        if n >= least:
+            verdict = "passed" if share >= accuracy else "failed"
+        found.append(GoldResult(rater, Estimate(share, low, high, n, n), verdict))
+    return sorted(found, key=lambda g: (g.accuracy.value, g.rater))

@@ -1,0 +1,214 @@
+"""Agreement against published examples; lints, duplicates, planted label errors."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from osler.core import InputError
+from osler.improve import (
+    Label,
+    alpha_estimate,
+    check_label,
+    class_balance,
+    coded,
+    cohen_kappa,
+    confident_learning,
+    contradictions,
+    defects,
+    duplicate_images,
+    duplicate_texts,
+    gold_results,
+    krippendorff_alpha,
+    require_agreement,
+    stated_verdict,
+    tf_idf,
+)
+
+X = np.nan
+FOUR_RATERS = [  # Krippendorff 2011, "Computing Krippendorff's alpha-reliability", example C
+    [1, 2, 3, 3, 2, 1, 4, 1, 2, X, X, X],
+    [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, X, 3],
+    [X, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, X],
+    [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, X],
+]
+
+
+@pytest.mark.parametrize(
+    ("level", "published"), [("nominal", 0.743), ("ordinal", 0.815), ("interval", 0.849)]
+)
+def test_alpha_equals_the_published_example_with_gaps(level: str, published: float) -> None:
+    assert krippendorff_alpha(FOUR_RATERS, level) == pytest.approx(published, abs=5e-4)
+
+
+def test_alpha_equals_the_published_examples_of_two_raters() -> None:
+    binary = [[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]  # example A
+    assert krippendorff_alpha(binary) == pytest.approx(0.095, abs=5e-4)
+    words = [list("aabbdcccedda"), list("babbbccceddd")]  # example B: 12 units, a to e
+    found = krippendorff_alpha(coded(words, "abcde"))
+    assert found == pytest.approx(0.692, abs=5e-4)
+
+
+def test_alpha_limits() -> None:
+    assert krippendorff_alpha([[1, 2, 3], [1, 2, 3]], "ordinal") == 1
+    rng = np.random.default_rng(0)
+    assert abs(krippendorff_alpha(rng.integers(0, 3, (3, 3000)))) < 0.03
+    assert np.isnan(krippendorff_alpha([[1, 1], [1, 1]]))
+    found = alpha_estimate(FOUR_RATERS, "ordinal")
+    assert found.value == pytest.approx(0.815, abs=5e-4)
+    assert found.low < found.value < found.high
+    assert found.n == 11
+
+
+def test_disagreement_refuses_the_round() -> None:
+    assert require_agreement(FOUR_RATERS, "ordinal") > 0.8
+    with pytest.raises(InputError, match=r"alpha \(nominal\) is .* the round is refused"):
+        require_agreement([[0, 1, 0, 1], [1, 0, 1, 1]])
+    with pytest.raises(InputError, match="cannot be told"):
+        require_agreement([[1, 1], [1, 1]])
+    with pytest.raises(InputError, match="rated twice"):
+        require_agreement([[1, X], [X, 1]])
+    with pytest.raises(InputError, match="'bad'"):
+        coded([["bad"]], ["good"])
+
+
+@given(st.integers(0, 500), st.sampled_from(["none", "linear", "quadratic"]))
+def test_kappa_equals_scikit_learn(seed: int, weights: str) -> None:
+    from sklearn.metrics import cohen_kappa_score
+
+    rng = np.random.default_rng(seed)
+    a = np.concatenate([np.arange(4), rng.integers(0, 4, 30)])
+    b = np.where(rng.random(34) < 0.6, a, rng.integers(0, 4, 34))
+    theirs = cohen_kappa_score(a, b, weights=None if weights == "none" else weights)
+    assert cohen_kappa(a, b, weights) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("There is severe noise.", "+noise severe"),
+        ("No visible motion or streaks.", "-artefact moderate, -motion moderate"),
+        ("The image is sharp and noise-free.", "-blur moderate, -noise moderate"),
+        ("It is not sharp.", "+blur moderate"),
+        ("Slight blurring, heavy ghosting.", "+artefact severe, +blur mild"),
+        ("The liver lies during breath.", ""),
+    ],
+)
+def test_defects_read(text: str, expected: str) -> None:
+    found = sorted(f"{'-+'[d.present]}{d.kind} {d.degree}" for d in defects(text))
+    assert ", ".join(found) == expected
+
+
+def test_contradictions_and_places() -> None:
+    assert len(contradictions("Sharp edges throughout and in focus. Marked blur is seen.")) == 1
+    assert contradictions("Sharp in the centre. Blurred in the left corner.") == []
+    assert contradictions("Free of noise, with mild blur.") == []
+
+
+def test_stated_verdicts() -> None:
+    assert stated_verdict("Noise is high. Overall, the quality is good but ...") == "good"
+    assert stated_verdict("Overall the scan should be rejected.") == "reject"
+    assert stated_verdict("Overall it is not usable.") == "reject"
+    assert stated_verdict("Good contrast.") == ""
+
+
+def test_labels_are_checked() -> None:
+    options = {"A": "noise", "B": "blur"}
+    fine = Label("1", "A", options, "usable", "Mild noise. Overall usable.")
+    assert check_label(fine) == []
+    bad = Label("2", "C", {"A": "x", "B": " X"}, "fine", "Severe blur.")
+    assert [f.check for f in check_label(bad)] == ["schema"] * 3
+    assert all(f.severity == "error" for f in check_label(bad))
+    said = check_label(Label("3", verdict="good", description="Severe streaks. Overall usable."))
+    assert [f.check for f in said] == ["verdict", "verdict"]
+    assert "severe artefact" in said[1].message
+    rejected = check_label(Label("4", verdict="reject", description="No noise, sharp."))
+    assert "no defect" in rejected[0].message
+    assert check_label(Label(""))[0].severity == "error"
+
+
+def test_duplicate_images_are_all_pairs_within_six_bits() -> None:
+    rng = np.random.default_rng(0)
+    hashes = rng.integers(0, 2**63, 60).astype(np.uint64)
+    hashes[10] = hashes[3] ^ np.uint64(0b111111)
+    hashes[20] = hashes[4] ^ np.uint64(0b1111111)
+    found = duplicate_images(hashes)
+    brute = [
+        (i, j)
+        for i in range(60)
+        for j in range(i + 1, 60)
+        if (int(hashes[i]) ^ int(hashes[j])).bit_count() <= 6
+    ]
+    assert [(i, j) for i, j, _ in found.pairs] == brute == [(3, 10)]
+    assert np.flatnonzero(~found.kept).tolist() == [10]
+
+
+def test_tf_idf_equals_scikit_learn_and_finds_near_copies() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = [
+        "Mild motion blur of the liver, contrast preserved",
+        "Severe streak artefacts from metal near the hip",
+        "mild motion blur of the liver; contrast preserved.",
+        "Mild motion blur of the spleen with grain",
+        "",
+        "",
+    ]
+    theirs = TfidfVectorizer().fit_transform(texts)
+    assert (tf_idf(texts) @ tf_idf(texts).T).toarray() == pytest.approx(
+        (theirs @ theirs.T).toarray()
+    )
+    found = duplicate_texts(texts)
+    assert [(i, j) for i, j, _ in found.pairs] == [(0, 2)]
+    assert found.kept.tolist() == [True, True, False, True, True, True]
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.text("ab c", max_size=12), min_size=1, max_size=12))
+def test_kept_texts_are_no_duplicates_of_each_other(texts: list[str]) -> None:
+    found = duplicate_texts(texts)
+    assert not [(i, j) for i, j, _ in found.pairs if found.kept[i] and found.kept[j]]
+    dropped = {j for i, j, _ in found.pairs if found.kept[i]}
+    assert set(np.flatnonzero(~found.kept)) == dropped
+
+
+def test_class_balance_and_gold() -> None:
+    skewed = class_balance(["a"] * 9 + ["b"], ["a", "b", "c"])
+    assert skewed.majority == 0.9
+    assert len(skewed.findings) == 2
+    assert class_balance(["a", "b"]).findings == ()
+    raters = ["x"] * 10 + ["y"] * 10 + ["z"] * 2
+    right = [True] * 9 + [False] + [True, False] * 5 + [True] * 2
+    results = gold_results(raters, right)
+    assert {g.rater: g.verdict for g in results} == {"x": "passed", "y": "failed", "z": "too few"}
+    assert results[0].rater == "y"
+
+
+def test_confident_learning_finds_planted_label_errors() -> None:
+    rng = np.random.default_rng(0)
+    n, k = 3000, 4
+    truth = rng.integers(0, k, n)
+    logits = rng.normal(size=(n, k)) + 5.0 * np.eye(k)[truth]
+    probs = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    flipped = rng.random(n) < 0.1
+    given_labels = np.where(flipped, (truth + 1) % k, truth)
+    found = confident_learning(given_labels, probs)
+    hit = found.suspect & flipped
+    assert hit.sum() / flipped.sum() > 0.85
+    assert hit.sum() / found.suspect.sum() > 0.6
+    assert (found.suggested[hit] == truth[hit]).mean() > 0.95
+    assert found.joint.sum(axis=1) == pytest.approx(np.bincount(given_labels))
+    share = found.joint[np.arange(k), (np.arange(k) - 1) % k].sum() / n
+    assert abs(share - 0.1) < 0.03
+    worst = np.argsort(found.quality)[: flipped.sum()]
+    assert flipped[worst].mean() > 0.8
+    with pytest.raises(InputError, match="class 3"):
+        confident_learning([0, 1, 2], np.full((3, 4), 0.25))
+
+
+def test_confident_learning_thresholds_by_hand() -> None:
+    probs = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.8, 0.2], [0.1, 0.9], [0.3, 0.7]])
+    found = confident_learning([0, 0, 0, 1, 1, 1], probs)
+    # Thresholds: class 0 mean(.9,.7,.2) = .6, class 1 mean(.2,.9,.7) = .6.
+    assert found.suspect.tolist() == [False, False, True, True, False, False]
+    assert found.joint.tolist() == [[2, 1], [1, 2]]
