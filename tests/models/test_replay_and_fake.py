@@ -192,3 +192,23 @@ def test_a_missing_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         _loader(ModelEntry("x/", "needs_more:load", ""))
     with pytest.raises(MissingError, match="not part of this installation"):
         _loader(ModelEntry("y/", "no_such_module:load", ""))
+
+
+def test_replay_takes_replies_with_any_character(tmp_path: Path) -> None:
+    text = "A\u2028B\x85C\x1cD"
+    path = tmp_path / "answers.jsonl"
+    row = json.dumps({"item": "q", "text": text}, ensure_ascii=False)
+    path.write_bytes(f"{row}\r\n\r\n".encode())
+    model = load_model(f"file:{path}")
+    request = Request(Prompt(("?",)), item_id="q")
+    assert asyncio.run(model.reply([request], lambda ref: b""))[0].text == text
+
+
+@pytest.mark.parametrize(
+    "fields", ['"tokens_in": -1', '"tokens_out": "7"', '"tokens_in": 1e3', '"repeat": true']
+)
+def test_replay_refuses_numbers_that_cannot_be(tmp_path: Path, fields: str) -> None:
+    path = tmp_path / "answers.jsonl"
+    path.write_text('{"item": "q", "text": "A", ' + fields + "}\n")
+    with pytest.raises(BadFileError, match="line 1"):
+        load_model(f"file:{path}")

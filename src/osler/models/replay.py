@@ -69,7 +69,7 @@ def load(name: str, **options: Any) -> Replay:
     path = Path(name.removeprefix("file:")).expanduser()
     try:
         data = path.read_bytes()
-        lines = data.decode().splitlines()
+        lines = data.decode().split("\n")  # not splitlines: U+2028 may stand inside a reply
     except OSError as error:
         raise BadFileError(path, error.strerror or "cannot be read") from error
     except UnicodeDecodeError as error:
@@ -88,24 +88,30 @@ def load(name: str, **options: Any) -> Replay:
 def _row(where: str, line: str) -> tuple[tuple[str, int], Reply]:
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadFileError(where, f"is not JSON ({error})") from error
     item = row.get("item", row.get("key")) if isinstance(row, dict) else None
     if not isinstance(item, str | int) or not isinstance(row.get("text"), str):
         raise BadFileError(where, "is no answer", 'write {"item": ID, "repeat": 0, "text": REPLY}')
     repeat = row.get("repeat", 0)
-    if not isinstance(repeat, int) or repeat < 0:
+    if not isinstance(repeat, int) or isinstance(repeat, bool) or repeat < 0:
         raise BadFileError(where, f"repeat is {repeat!r}", "write 0, 1, 2, ...")
     try:
         probs = row.get("option_probs")
         reply = Reply(
             text=row["text"],
             finish=str(row.get("finish", "stop")),
-            tokens_in=row.get("tokens_in"),
-            tokens_out=row.get("tokens_out"),
+            tokens_in=_tokens(row.get("tokens_in")),
+            tokens_out=_tokens(row.get("tokens_out")),
             option_probs={str(k): float(v) for k, v in probs.items()} if probs else None,
             logprobs=tuple(map(float, row["logprobs"])) if row.get("logprobs") else None,
         )
     except (ValueError, TypeError, AttributeError) as error:
         raise BadFileError(where, f"holds a value of the wrong kind ({error})") from error
     return (str(item), repeat), reply
+
+
+def _tokens(value: Any) -> int | None:
+    if value is None or (type(value) is int and 0 <= value < 1 << 40):
+        return value
+    raise ValueError(f"{value!r} tokens")
