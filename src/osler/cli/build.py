@@ -161,3 +161,63 @@ def medq_deg(
         if found and isinstance(found, list):
             typer.echo(f"Left out, {what.replace('_', ' ')}: {len(found)} (see dataset.json)")
     typer.echo(f"Next: osler eval medq-deg --data {dataset.folder} --model MODEL")
+
+
+@app.command("medq-bench")
+def medq_bench(
+    data: Annotated[
+        list[str],
+        typer.Option(
+            "--data",
+            help="Table of clean pictures (.tsv, .csv, .jsonl), the word mini, or the official "
+            "tables (each by its own --data, or their folder).",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset; new or empty.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(help="Folder that image paths start from (default: that of the table)."),
+    ] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", "-s", help="Fixes every choice and all noise.")
+    ] = 0,
+    per_picture: Annotated[int, typer.Option(min=1, max=8, help="Degradations a picture.")] = 2,
+    modality: Annotated[
+        str | None, typer.Option(help="Modality of all images, where the table states none.")
+    ] = None,
+    split: Annotated[
+        str, typer.Option(help="Of a folder of official tables: test or dev.")
+    ] = "test",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
+) -> None:
+    """Ask about the quality of pictures that were degraded on purpose, so that the truth is known.
+
+    A table has the columns image_path and modality and, if known, patient and licence. Each
+    picture gets yes/no, what and how questions, reference descriptions, and pairs of the same
+    picture at two levels. Official tables are taken as they are.
+
+    Example: osler build medq-bench --data pictures.tsv -o data/quality
+    """
+    from osler.evaluate.benchmarks.medq_bench.sources import build
+
+    with _bar("Degrading pictures") as advance:
+        dataset = build(
+            data,
+            out,
+            images=images,
+            seed=seed,
+            per_picture=per_picture,
+            modality=modality,
+            split=split,
+            progress=advance,
+        )
+    if as_json:
+        typer.echo(json.dumps({"folder": str(dataset.folder), **dataset.info}, indent=2))
+        return
+    counts = dataset.info["counts"]
+    tasks = ", ".join(f"{n} {task}" for task, n in counts["by_task"].items())
+    typer.echo(
+        f"{counts['items']} items ({tasks}) on {counts['images']} images of {counts['groups']} "
+        f"patients (where stated, else source images), in {dataset.folder}"
+    )
+    typer.echo(f"Next: osler eval medq-bench --data {dataset.folder} --model MODEL")

@@ -20,7 +20,11 @@ _STRENGTH = {"": 0, "mild": 1, "moderate": 2, "severe": 3}
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n;]+")
 _CLAUSE = re.compile(
     r",?\s*\b(?:but|however|although|though|yet|while|whereas|except(?: for)?|apart from)\b"
-    r"|,\s*and\b|\bwith(?!out)\b|,\s*(?=(?:image [ab]|the (?:first|second)|there (?:is|are))\b)",
+    r"|,\s*(?:and|only|just)\b|\bwith(?!out)\b"
+    r"|,\s*(?=(?:image [ab]|the (?:first|second)|there (?:is|are))\b)"
+    r"|\band\s+(?=(?:has|have|shows?|there|is|are|contains?|exhibits?|some|"
+    + "|".join(SEVERITY.values())
+    + r")\b)",
     re.I,
 )
 _NOT = re.compile(
@@ -41,8 +45,8 @@ _NOTHING = re.compile(
 )
 _VERDICT = {
     "reject": r"reject\w*|unusable|not (?:\w+ )?(?:usable|acceptable|adequate|diagnostic)"
-    r"|non-?diagnostic|unacceptable|inadequate|discard\w*|unsuitable|not suitable|poor (?:overall )?quality"
-    r"|quality is (?:\w+ )?(?:poor|bad)",
+    r"|non-?diagnostic|unacceptable|inadequate|discard\w*|unsuitable|not suitable"
+    r"|poor (?:overall )?quality|quality is (?:\w+ )?(?:poor|bad)",
     "usable": r"usable|acceptable|adequate|moderate quality|fair(?: quality)?",
     "good": r"good|excellent|high[- ]quality|very good|fully diagnostic",
 }
@@ -222,8 +226,9 @@ def _mentions(text: str) -> list[str]:
 
 
 def _subject(clause: str) -> str:
-    named = set(_mentions(clause))
-    return named.pop() if len(named) == 1 else ""
+    """The image a clause is about: the only one it names, or the one before ``than``."""
+    named = _mentions(re.split(r"\bthan\b", clause)[0])
+    return named[0] if len(set(named)) == 1 else ""
 
 
 __all__ = ["Reading", "better_of", "read_text", "verdict_of"]

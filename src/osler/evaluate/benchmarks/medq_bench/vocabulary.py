@@ -77,7 +77,7 @@ CONCEPTS = (
        r"well[- ]exposed|(?:good|correct|adequate|appropriate|proper) (?:exposure|brightness)"),
     _c("contrast", "low contrast", "reduce_contrast",
        r"(?:low|poor|reduced|weak|flat|diminished|lower|insufficient) contrast|contrast (?:is |looks "
-       r"|seems |appears )?(?:\w+ )?(?:low|poor|reduced|weak|flat|lost|insufficient)|faded|washed[- ]out",
+       r"|seems |appears )?(?:\w+ )?(?:low|poor|reduced|weak|flat|lost|insufficient)|(?:loss|lack) of contrast|faded|washed[- ]out",
        r"(?:good|high|clear|strong|adequate|sufficient|excellent|normal) contrast"
        r"|contrast (?:is |looks )?(?:good|high|clear|adequate|sufficient)"),
     _c("haze", "haze", "endo_haze fundus_cataract us_clutter", r"haz[ey]\w*|fogg?\w*|smok[ey]\w*|milky|cataract\w*|clutter\w*"),
@@ -103,7 +103,7 @@ CONCEPTS = (
        r"sharp(?:ness|ly)?\b|crisp\w*|(?:in|well|good) focus\w*|well[- ]defined (?:edges|details?)"),
     _c("noise", "noise", "gaussian_noise rician_noise poisson_noise low_dose pet_low_counts "
        "multiplicative_noise oct_low_snr xray_mottle",
-       r"nois[ey]\w*|grain[sy]?\b|graininess|mottl\w*", r"noise-?free|noiseless"),
+       r"nois(?:e|y|i)\w*|grain[sy]?\b|graininess|mottl\w*", r"noise-?free|noiseless"),
 )  # fmt: skip
 
 SEVERITY = {
