@@ -238,6 +238,11 @@ CASES = {
         "is a number",
     ),
     "infinity": (f'degrade @good/grey.png -o out {NOISE} --params {{"sigma":1e999}}', "finite"),
+    "a number out of all proportion": (
+        'degrade @good/grey.png -o out --kind gaussian_blur --level 1 --params {"sigma":1e9}',
+        "grey.png: gaussian_blur cannot work with sigma=1000000000.0",
+        "stay near the values",
+    ),
     "levels that are none": (
         f"degrade @good/grey.png -o out {NOISE} --levels @bad/levels.json",
         "levels.json: is no table of levels",

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from inspect import Parameter, signature
 from typing import Any, Generic, TypeVar, overload
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -153,7 +155,8 @@ def degrade(
         frame = replace(frame, modality=name)
     before = pixel_hash(whole.pixels) if hashes else ""
     draw = Draw(seed)
-    pixels = _run(entry, whole, level, draw, frame, used)
+    with _fitting(entry, used if params else {}):
+        pixels = _run(entry, whole, level, draw, frame, used)
     record = Record(
         key=entry.key,
         version=entry.version,
@@ -199,7 +202,8 @@ def replay(image: Image | Pixels, record: Record) -> Any:
         )
     frame = Frame(record.lo, record.hi, record.modality, record.unit, record.spacing)
     draw = Draw(record.seed, record.drawn)
-    pixels = _run(entry, checked(whole), record.level, draw, frame, record.params)
+    with _fitting(entry, record.params):
+        pixels = _run(entry, checked(whole), record.level, draw, frame, record.params)
     if record.output_sha256 and record.output_sha256 != pixel_hash(pixels):
         raise InputError(
             f"replaying {record.key} gave other pixels than recorded; a library that computes them "
@@ -247,6 +251,25 @@ def _run(
     return map_planes(
         image, lambda x, number: entry.apply(x, draw.at_plane(number), frame, **params)
     )
+
+
+_UNFIT = (ArithmeticError, cv2.error, LookupError, MemoryError, OSError, TypeError, ValueError)
+
+
+@contextmanager
+def _fitting(entry: Degradation, given: Mapping[str, Value]) -> Iterator[None]:
+    """Tell of ``given`` values, not of the arithmetic that they broke; without any, of a fault."""
+    try:
+        yield
+    except _UNFIT as error:
+        if not given:
+            raise
+        values = ", ".join(f"{name}={value!r}" for name, value in given.items())
+        reason = " ".join(str(error).split())[:100]
+        raise InputError(
+            f"{entry.key} cannot work with {values} ({reason}); stay near the values that "
+            "osler degrade list --json gives"
+        ) from error
 
 
 def _wrap(given: Image | Pixels, pixels: Pixels) -> Image | Pixels:
