@@ -140,6 +140,17 @@ def test_coverage_near_the_ceiling(groups: int, rate: float) -> None:
     assert hits / 300 >= 0.89
 
 
+def test_patients_that_agree_by_luck_do_not_make_it_sure() -> None:
+    """Three patients of nearly equal means: no surer than 300 independent answers."""
+    values = np.concatenate([np.repeat([1.0, 0.0], [right, 100 - right]) for right in (60, 60, 61)])
+    found = estimate(values, np.repeat(list("abc"), 100).tolist())
+    low, high = wilson(181, 300)
+    assert found.low < low < high < found.high
+    strata = np.tile(["x", "y"], 150).tolist()
+    both = macro_estimate(values, strata, np.repeat(list("abc"), 100).tolist())
+    assert both.low < low + 0.01 < high - 0.01 < both.high
+
+
 def test_coverage_with_six_patients() -> None:
     rng = np.random.default_rng(8)
     hits = 0

@@ -7,7 +7,7 @@ nominal 95 % it covered 83 to 90 % of simulated truths with 10 to 30 groups. So 
 Wilson's interval for as many independent answers as would have the jackknife's variance over
 groups (Korn & Graubard 1998), with Student's t at g - 1 degrees of freedom (Cameron & Miller 2015,
 section VI). When all groups say the same (5 right of 5) or there is only one, that variance is
-unknown: then n = number of groups.
+unknown: then n = number of groups. No interval is narrower than if all items were independent.
 """
 
 from __future__ import annotations
@@ -116,7 +116,8 @@ def estimates(
         value = float(table[:, j].mean())
         left = _leave_one_out(sums[:, j : j + 1], sizes[:, None])
         low, high = _interval(value, drawn[:, j], left, _checked(confidence), method)
-        low, high = _widen(value, low, high, left, limit, confidence)
+        floor = float(table[:, j].var()) / len(table)
+        low, high = _widen(value, low, high, left, floor, limit, confidence)
         found.append(Estimate(value, low, high, len(table), n_groups, confidence))
     return found
 
@@ -148,7 +149,10 @@ def macro_estimate(
     value = float(np.mean(sums.sum(0) / sizes.sum(0)))
     left = _leave_one_out(sums, sizes)
     low, high = _interval(value, drawn, left, _checked(confidence), "percentile")
-    low, high = _widen(value, low, high, left, bounds, confidence)
+    squares, n = np.bincount(stratum, column**2), sizes.sum(0)
+    within = squares / n - (sums.sum(0) / n) ** 2
+    floor = float((within.clip(0) / n).sum()) / labels.size**2
+    low, high = _widen(value, low, high, left, floor, bounds, confidence)
     return Estimate(value, low, high, column.size, n_groups, confidence)
 
 
@@ -263,6 +267,7 @@ def _widen(
     low: float,
     high: float,
     left: Array,
+    floor: float,
     bounds: tuple[float, float],
     confidence: float,
 ) -> tuple[float, float]:
@@ -274,6 +279,8 @@ def _widen(
         low, high = lo + span * below, lo + span * above
     else:
         variance = float(((left - left.mean()) ** 2).sum()) * (n_groups - 1) / n_groups
+        # A few groups may agree by luck: never surer than if all items were independent.
+        variance = max(variance, floor)
         like = max(share * (1 - share), 1e-12) * span**2 / variance  # independent answers
         below, above = _score(share, like, _student(n_groups - 1, confidence))
         low, high = min(low, lo + span * below), max(high, lo + span * above)
