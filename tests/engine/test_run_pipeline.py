@@ -280,6 +280,19 @@ def test_endpoint_down_is_one_sentence_and_can_be_resumed(tmp_path: Path) -> Non
     assert attempts[0][0] <= FAST.concurrency
 
 
+def test_a_folder_in_which_nothing_was_answered_takes_another_plan(
+    toy: Toy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a wrong key or model, the mended command goes on in the same folder."""
+    monkeypatch.setenv("TOY_KEY", "secret-value")
+    with serve(Script(faults={"auth": 1.0})) as server:
+        model = load_model("m", base_url=server.url, api_key_env="TOY_KEY")
+        with pytest.raises(FatalModelError):
+            ask(toy, model, tmp_path / "run")
+    assert ask(toy, Fake(), tmp_path / "run").n_scored == 20
+    assert rows(tmp_path / "run", "SELECT count(*) FROM attempts") == [(0,)]
+
+
 def test_refused_calls_end_the_run_early(tmp_path: Path) -> None:
     class Refusing(Fake):
         async def reply(self, requests: Sequence[Request], read: ReadBlob) -> list[Reply]:

@@ -206,6 +206,18 @@ class Journal:
         )
         return Failure(*rows[0]) if rows else Failure("not_asked", "the run ended before this call")
 
+    def forget_if_worthless(self) -> bool:
+        """Forget failed attempts if nothing was answered or paid; True when nothing is left."""
+        worth = self._rows(
+            "SELECT 1 FROM replies UNION ALL SELECT 1 FROM attempts "
+            "WHERE tokens_in IS NOT NULL OR cost_usd IS NOT NULL LIMIT 1"
+        )
+        if worth:
+            return False
+        with self._writing():
+            self._db.execute("DELETE FROM attempts")
+        return True
+
     def accounts(self, spent_only: bool = False) -> Iterator[Account]:
         """Sums by role and model; ``spent_only`` counts what this run paid, retries included and
         replies from the cache left out, instead of what the replies are worth.

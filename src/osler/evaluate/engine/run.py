@@ -270,7 +270,9 @@ def _same_plan(journal: Journal, facts: Mapping[str, Any]) -> None:
         raise BadFileError(
             journal.path, f"is no journal or is damaged ({error})", "give another --out folder"
         ) from error
-    if changed:
+    if changed and journal.forget_if_worthless():  # a wrong model or key, put right
+        journal.set_meta("plan", canonical_json(facts))
+    elif changed:
         raise InputError(
             f"{journal.path.parent} holds a run with another plan (it differs in "
             f"{', '.join(changed).replace('_', ' ')}); give another --out or "
