@@ -43,7 +43,20 @@ def test_one_stratum_worse_than_the_margin_is_refused() -> None:
     found = gate({"ct": (0, 50, 200), "mri": (5, 0, 200)})
     assert not found.accepted
     assert found.reasons == ("mri falls by 2.5 points (5 lost, 0 won, p = 0.031), more than 2",)
-    assert gate({"ct": (0, 50, 200), "mri": (4, 0, 200)}).accepted  # exactly the margin
+    for policy in ("shown", "observed"):  # exactly the margin
+        assert gate({"ct": (0, 50, 200), "mri": (4, 0, 200)}, policy=policy).accepted
+
+
+def test_a_fall_that_may_be_chance_is_a_warning_unless_all_falls_count() -> None:
+    cells = {"ct": (0, 50, 200), "mri": (8, 5, 100)}
+    shown = gate(cells)
+    assert shown.accepted
+    assert "mri falls by 3.0 points" in shown.warnings[0]
+    assert shown.strata[1].state == "open"
+    observed = gate(cells, policy="observed")
+    assert not observed.accepted
+    assert observed.reasons == shown.warnings
+    assert observed.warnings == ()
 
 
 def test_no_gain_is_refused_and_proof_asks_for_more() -> None:
@@ -57,9 +70,9 @@ def test_no_gain_is_refused_and_proof_asks_for_more() -> None:
 
 
 def test_small_strata_are_judged_together() -> None:
-    found = gate({"a": (0, 30, 100), "b": (1, 0, 10), "c": (1, 0, 15)})
+    found = gate({"a": (0, 30, 100), "b": (3, 0, 10), "c": (2, 0, 15)})
     assert [s.stratum for s in found.strata] == ["a", "other strata"]
-    assert not found.accepted
+    assert "other strata falls by 20.0 points (5 lost" in found.reasons[0]
 
 
 def test_patients_widen_the_change() -> None:
@@ -106,6 +119,19 @@ def test_planted_efficiency_is_recovered_inside_its_interval() -> None:
     same = sample_efficiency(*noisy_curves(1.0), accuracy=0.75)
     assert same.ratio is not None
     assert same.ratio.low < 1 < same.ratio.high
+
+
+def test_efficiency_interval_covers() -> None:
+    rng = np.random.default_rng(1)
+    x = np.array([0, 50, 100, 200, 400, 800, 1600, 3200])
+    clean = [0.9 - 0.4 / (1 + scale * x / 400) for scale in (1, 4)]
+    truth = size_for(x, clean[0], 0.75) / size_for(x, clean[1], 0.75)
+    covered = 0
+    for _ in range(200):
+        noisy = [learning_curve(x, c + 0.01 * rng.normal(size=(5, x.size))) for c in clean]
+        ratio = sample_efficiency(noisy[0], noisy[1], 0.75).ratio
+        covered += ratio is not None and ratio.low <= truth <= ratio.high
+    assert covered / 200 > 0.9
 
 
 def test_efficiency_says_when_there_is_none() -> None:

@@ -15,6 +15,7 @@ from osler.improve import (
     learning_curve,
     persistent_failures,
     pick_random,
+    prototype_weights,
     range_retrieve,
     sample_efficiency,
     select,
@@ -82,7 +83,7 @@ def trials(weights: np.ndarray, part: Split, seed: int) -> np.ndarray:
     return ((logits + noise).argmax(2) != part.label).T
 
 
-def explore(w: World, student: np.ndarray, seed: int) -> tuple[Hits, list[float]]:
+def explore(w: World, student: np.ndarray, seed: int) -> tuple[Hits, np.ndarray]:
     """What the engine searches for: failures, weakness, shares, prototypes, range retrieval."""
     names = [f"s{s}" for s in w.dev.stratum]
     failed = persistent_failures(trials(student, w.dev, seed)).flagged
@@ -90,9 +91,8 @@ def explore(w: World, student: np.ndarray, seed: int) -> tuple[Hits, list[float]
     of_stratum = dict(zip(rates, shares(list(rates.values())), strict=True))
     looks, strata = w.dev.look[failed], np.array(names)[failed]
     found = find_prototypes(looks, looks, list(strata), anchor="centroid")
-    inside = {s: sum(p.share for p in found if p.stratum == s) for s in of_stratum}
-    weights = [float(of_stratum[p.stratum] * p.share / inside[p.stratum]) for p in found]
-    return range_retrieve(w.pool.look, np.stack([p.anchor for p in found])), weights
+    hits = range_retrieve(w.pool.look, np.stack([p.anchor for p in found]))
+    return hits, prototype_weights(found, of_stratum)
 
 
 def curves(weak: tuple[int, ...], seeds: int = 5) -> tuple[Curve, Curve]:
@@ -118,7 +118,6 @@ def test_engine_needs_at_most_a_third_of_the_samples_on_a_planted_weakness() -> 
     goal = float(reference.scores[:, SIZES.index(2000)].mean())
     assert engine.scores[:, SIZES.index(666)].mean() > goal
     found = sample_efficiency(reference, engine, goal)
-    print(reference.scores.mean(0).round(3), engine.scores.mean(0).round(3), found)
     assert found.ratio is not None
     assert found.ratio.value >= 3
     assert found.ratio.low > 2
@@ -126,9 +125,7 @@ def test_engine_needs_at_most_a_third_of_the_samples_on_a_planted_weakness() -> 
 
 def test_without_a_weakness_the_engine_promises_nothing() -> None:
     reference, engine = curves(weak=())
-    print(reference.scores.mean(0).round(3), engine.scores.mean(0).round(3))
     found = sample_efficiency(reference, engine, float(reference.scores[:, 4].mean()))
-    print(found)
     assert found.ratio is not None
     assert 0.5 < found.ratio.value < 2
 

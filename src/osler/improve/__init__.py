@@ -18,7 +18,15 @@ from .failures import Failures, Weakness, persistent_failures, stratum_labels, w
 from .gate import Decision, StratumChange, judge_change
 from .leakage import Forbidden, Leak, differing_bits, leakage, leaked_rows, nearest_hash
 from .lint import Defect, contradictions, defects, stated_verdict
-from .prototypes import Clustering, Prototype, cluster, find_prototypes, medoid, stability
+from .prototypes import (
+    Clustering,
+    Prototype,
+    cluster,
+    find_prototypes,
+    medoid,
+    prototype_weights,
+    stability,
+)
 from .quality import Balance, Finding, GoldResult, Label, check_label, class_balance, gold_results
 from .retrieve import (
     Hits,
@@ -126,6 +134,7 @@ __all__ = [
     "pick_margin",
     "pick_random",
     "pick_typiclust",
+    "prototype_weights",
     "quality_scale",
     "range_retrieve",
     "require_agreement",

@@ -14,8 +14,10 @@ from osler.evaluate.scoring import discordant, mcnemar, paired_difference
 
 from .vectors import Bools, same_length
 
-Policy = Literal["observed", "proven"]
+Policy = Literal["shown", "observed", "proven"]
+State = Literal["not worse", "worse", "open"]
 MARGIN = 0.02
+LEVEL = 0.05
 REST = "other strata"
 
 
@@ -23,8 +25,9 @@ REST = "other strata"
 class StratumChange:
     """One stratum before and after: ``change`` in accuracy (after - before) with its interval.
 
-    ``lost`` right then wrong, ``won`` wrong then right, ``p`` McNemar's exact mid-p test.
-    ``state``: no worse than the margin for sure, worse than it as observed, or open.
+    ``lost`` right then wrong, ``won`` wrong then right, ``p`` McNemar's two-sided mid-p test.
+    ``state``: surely within the margin, fallen by more than it (as observed, and by a one-sided
+    test that the stratum fell at all), or open.
     """
 
     stratum: str
@@ -34,15 +37,19 @@ class StratumChange:
     lost: int
     won: int
     p: float
-    state: Literal["not worse", "worse", "open"]
+    state: State
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """``accepted`` or not, why (sentences), and the figures of all strata and of ``overall``."""
+    """``accepted`` or not and why (sentences), with the figures of all strata and of ``overall``.
+
+    ``warnings`` name strata that fell by more than the margin without the policy refusing it.
+    """
 
     accepted: bool
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
     overall: StratumChange
     strata: tuple[StratumChange, ...]
 
@@ -54,7 +61,7 @@ def judge_change(
     groups: Sequence[str],
     *,
     margin: float = MARGIN,
-    policy: Policy = "observed",
+    policy: Policy = "shown",
     least: int = 20,
     seed: int = 0,
 ) -> Decision:
@@ -63,9 +70,13 @@ def judge_change(
     ``before`` and ``after`` (n,) tell which items each model got right, ``strata`` and ``groups``
     (patients) where they belong. Strata below ``least`` items are judged together.
 
-    ``observed``: accepted when overall accuracy rises and no stratum falls by more than
-    ``margin`` as observed. ``proven``: accepted when overall accuracy rises and the interval of
-    every stratum's change lies above -``margin`` (non-inferiority), which takes a large gate set.
+    A model is refused when overall accuracy does not rise, or a stratum falls: with ``shown`` by
+    more than ``margin`` as observed and by McNemar's test (one-sided mid-p below 5 %, not adjusted
+    for the number of strata: to miss a harm is worse than to train again); with ``observed`` by
+    more than ``margin`` as observed, however few items say so; with ``proven`` unless the interval
+    of its change lies above -``margin`` (non-inferiority). Simulated with ten strata of 100 items,
+    ten discordant each, and no stratum truly worse, they refuse 31, 85 and nearly 100 % of models;
+    with one that falls by 10 points, 82, 99 and 100 %.
     """
     old, new = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     labels, keys = np.asarray(strata, dtype=str), np.asarray(groups, dtype=str)
@@ -80,15 +91,14 @@ def judge_change(
         mine: Bools = labels == name
         parts.append(_change(str(name), old[mine], new[mine], list(keys[mine]), margin, seed))
     overall = _change("all", old, new, list(keys), margin, seed)
-    reasons = _against(overall, parts, margin, policy)
-    if reasons:
-        return Decision(False, tuple(reasons), overall, tuple(parts))
-    told = (
+    against = _against(overall, parts, margin, policy)
+    warnings = [_told(p, margin) for p in parts if p.change.value < -margin - 1e-12]
+    reasons = against or [
         f"accuracy rises by {100 * overall.change.value:.1f} points "
-        f"({overall.won} won, {overall.lost} lost, p = {overall.p:.2g}) and no stratum falls by "
-        f"more than {100 * margin:g} points"
-    )
-    return Decision(True, (told,), overall, tuple(parts))
+        f"({overall.won} won, {overall.lost} lost, p = {overall.p:.2g})"
+    ]
+    left = tuple(w for w in warnings if w not in reasons)
+    return Decision(not against, tuple(reasons), left, overall, tuple(parts))
 
 
 def _change(
@@ -96,11 +106,12 @@ def _change(
 ) -> StratumChange:
     lost, won = discordant(old, new)
     change = paired_difference(new, old, groups, seed=seed)
-    worse = change.value < -margin - 1e-12
-    state: Literal["not worse", "worse", "open"] = "worse" if worse else "open"
+    p = mcnemar(lost, won, mid_p=True).p
+    state: State = "open"
     if change.low >= -margin:
         state = "not worse"
-    p = mcnemar(lost, won, mid_p=True).p
+    elif change.value < -margin - 1e-12 and p / 2 < LEVEL:
+        state = "worse"
     return StratumChange(name, float(old.mean()), float(new.mean()), change, lost, won, p, state)
 
 
@@ -111,15 +122,19 @@ def _against(
     if overall.change.value <= 0:
         told.append(f"overall accuracy does not rise ({100 * overall.change.value:+.1f} points)")
     for part in parts:
-        figures = f"({part.lost} lost, {part.won} won, p = {part.p:.2g})"
-        if part.state == "worse":
+        fell = part.change.value < -margin - 1e-12
+        if part.state == "worse" or (fell and policy == "observed"):
+            told.append(_told(part, margin))
+        elif policy == "proven" and part.state != "not worse":
             told.append(
-                f"{part.stratum} falls by {-100 * part.change.value:.1f} points {figures}, "
-                f"more than {100 * margin:g}"
-            )
-        elif policy == "proven" and part.state == "open":
-            told.append(
-                f"{part.stratum} may fall by up to {-100 * part.change.low:.1f} points "
-                f"{figures}: not shown to be within {100 * margin:g}"
+                f"{part.stratum} may fall by up to {-100 * part.change.low:.1f} points: "
+                f"not shown to be within {100 * margin:g}"
             )
     return told
+
+
+def _told(part: StratumChange, margin: float) -> str:
+    return (
+        f"{part.stratum} falls by {-100 * part.change.value:.1f} points "
+        f"({part.lost} lost, {part.won} won, p = {part.p:.2g}), more than {100 * margin:g}"
+    )

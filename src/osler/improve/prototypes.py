@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -186,6 +186,20 @@ def find_prototypes(
             name, share = f"{stratum} #{j + 1}", members.size / labels.size
             found.append(Prototype(name, str(stratum), members, centre, look, share, fit, steady))
     return found
+
+
+def prototype_weights(found: Sequence[Prototype], of_stratum: Mapping[str, float]) -> Floats:
+    """Budget weight (p,) of each prototype: its stratum's share, parted by members.
+
+    A stratum missing from ``of_stratum`` gets nothing; the part of one without failures is left
+    to the others.
+    """
+    members: dict[str, int] = {}
+    for p in found:
+        members[p.stratum] = members.get(p.stratum, 0) + p.members.size
+    return np.array(
+        [of_stratum.get(p.stratum, 0.0) * p.members.size / members[p.stratum] for p in found]
+    )
 
 
 def _mean_direction(rows: Floats) -> Floats:
