@@ -31,10 +31,13 @@ def load() -> Thumbnail:
 
 
 def picture(seed: int, side: int = 64) -> NDArray[np.uint8]:
-    """A smooth colour picture of its own for each seed."""
+    """A colour picture of its own for each seed, with structure at three scales."""
     rng = np.random.default_rng(seed)
-    coarse = rng.integers(0, 256, (6, 6, 3), dtype=np.uint8)
-    return np.asarray(cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC))
+    total = np.full((side, side, 3), 128.0)
+    for cells, strength in ((5, 60), (12, 35), (30, 20)):
+        coarse = rng.normal(0, strength, (cells, cells, 3))
+        total += cv2.resize(coarse, (side, side), interpolation=cv2.INTER_CUBIC)
+    return np.clip(total, 0, 255).astype(np.uint8)
 
 
 def save(path: Path, pixels: NDArray[np.uint8], **options: Any) -> Path:

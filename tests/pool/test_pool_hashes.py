@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import cv2
 import numpy as np
 import pytest
@@ -37,7 +39,7 @@ def test_dhash_is_the_published_one() -> None:
 
 
 def _steps(row: np.ndarray) -> list[tuple[float, float]]:
-    return list(zip(row[:-1], row[1:], strict=True))
+    return list(pairwise(row))
 
 
 def test_a_hash_survives_recoding_and_resizing_and_tells_pictures_apart() -> None:

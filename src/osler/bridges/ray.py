@@ -31,7 +31,7 @@ class RayExecutor:
     def __init__(self, address: str | None = None, jobs: int = 1) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
-            import ray
+            import ray  # type: ignore[import-not-found, unused-ignore]
         except ImportError as error:
             raise MissingError(
                 'working on a Ray cluster needs Ray; install it with: pip install "osler[ray]"'

@@ -183,6 +183,99 @@ def dedup(
     typer.echo(f"{len(surplus)} of {len(opened)} images are near-duplicates of an earlier one")
 
 
+@app.command()
+def overlap(
+    pool: PoolPath,
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Test images: files, folders or tables.")
+    ] = None,
+    patients: Annotated[
+        Path | None, typer.Option(help="Text file with a patient key a line, none may be in.")
+    ] = None,
+    max_distance: Annotated[int, typer.Option(min=0, max=31, help="Bits of pHash.")] = 6,
+    min_cos: Annotated[float, typer.Option(min=-1, max=1, help="Cosine of vectors.")] = 0.98,
+    crops: Annotated[
+        int, typer.Option(min=0, help="Nearest rows to test as crops, a view; 0: no test.")
+    ] = 20,
+    jobs: Jobs = 1,
+    ray: RayFlag = "",
+    as_json: JsonFlag = False,
+) -> None:
+    """List every overlap with test images: copies, re-encodings, crops, and equal patients.
+
+    Nothing is removed: osler pool export --without FILE leaves out what this lists with --json.
+    """
+    from osler.curate.pool import open_pool
+    from osler.curate.pool import overlap as overlaps
+    from osler.curate.pool.sources import Stated, candidates
+
+    named = [one.path for one in candidates(files, Stated())] if files else []
+    opened = open_pool(pool)
+    with _bar("comparing", total=len(named)) as progress:
+        done = overlaps(
+            opened,
+            named,
+            patients=_lines_of(patients) if patients else (),
+            max_distance=max_distance,
+            min_cos=min_cos,
+            crops=crops,
+            executor=_executor(jobs, ray),
+            progress=progress,
+        )
+    path = dict(zip(done.rows, opened.columns("path", rows=done.rows)["path"], strict=True))
+    found = [
+        {"row": o.row, "path": path[o.row], "kind": o.kind, "other": o.other, "value": o.value}
+        for o in done.found
+    ]
+    if as_json:
+        _print_json({"rows": done.rows, "overlaps": found, "unread": list(done.unread)})
+        return
+    for one in found:
+        typer.echo(f"{one['path']}  {one['kind']} {one['value']:g}  {one['other']}")
+    typer.echo(f"{len(done.rows)} of {len(opened)} images overlap")
+    if done.unread:
+        typer.echo(f"{len(done.unread)} files of the pool could not be tested as crops")
+
+
+@app.command()
+def export(
+    pool: PoolPath,
+    out: Annotated[Path, typer.Argument(help="New folder.")],
+    rows: Annotated[
+        Path | None, typer.Option(help="JSON with the rows to write; all without it.")
+    ] = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(help="JSON with rows to leave out, as dedup and overlap print it; repeat."),
+    ] = None,
+    files: Annotated[
+        bool, typer.Option("--files", help="Copy the image files as well, each checked.")
+    ] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write rows as images.tsv and vectors.npy, and if asked the files, to a new folder."""
+    from osler.curate.pool import export as export_rows
+    from osler.curate.pool import open_pool
+
+    left = [row for path in without or () for row in _rows_of(path)]
+    done = export_rows(
+        open_pool(pool), out, rows=_rows_of(rows) if rows else None, without=left, files=files
+    )
+    if as_json:
+        _print_json({"rows": done.rows, "skipped": list(done.skipped)})
+        return
+    typer.echo(f"{done.rows} images in {out / 'images.tsv'}")
+    for line in done.skipped:
+        typer.echo(f"left out: {line}")
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as text ({error})") from error
+
+
 def _executor(jobs: int, ray: str) -> Executor:
     from osler.curate.pool import executor_for
 
@@ -194,8 +287,13 @@ def _executor(jobs: int, ray: str) -> Executor:
 
 
 @contextmanager
-def _bar(verb: str, sources: list[str]) -> Iterator[Callable[[int], None]]:
-    """Progress with rate and remaining time on a terminal's error stream."""
+def _bar(
+    verb: str, sources: list[str] | None = None, total: int = 0
+) -> Iterator[Callable[[int], None]]:
+    """Progress with rate and remaining time on a terminal's error stream.
+
+    What is in ``sources`` is counted first, on terminals only.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -204,14 +302,21 @@ def _bar(verb: str, sources: list[str]) -> Iterator[Callable[[int], None]]:
     if not console.is_terminal:
         yield lambda count: None
         return
-    from osler.curate.pool.sources import Stated, candidates
+    if sources is not None:
+        from osler.curate.pool.sources import Stated, candidates
 
-    with console.status("counting files"):
-        total = sum(1 for _ in candidates(sources, Stated()))
-    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), TextColumn("{task.speed}"))
-    with Progress(*columns, Remaining(), console=console, transient=True) as progress:
-        task = progress.add_task(verb, total=total)
-        yield lambda count: progress.advance(task, count)
+        with console.status("counting files"):
+            total = sum(1 for _ in candidates(sources, Stated()))
+    rate = TextColumn("{task.fields[rate]}")
+    columns = (TextColumn(verb), BarColumn(), MofNCompleteColumn(), rate, Remaining())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(verb, total=total, rate="")
+
+        def advance(count: int) -> None:
+            speed = progress.tasks[0].speed
+            progress.update(task, advance=count, rate=f"{speed:.0f}/s" if speed else "")
+
+        yield advance
 
 
 def _print_json(value: Any) -> None:

@@ -9,10 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .duplicates import duplicate_groups
     from .encoders import DEFAULT, PoolEncoder, identity_of, load_encoder
     from .executors import Executor, Here, Processes, executor_for
+    from .export import Exported, export
     from .hashes import dhash, hamming, near_between, near_pairs, phash
     from .ingest import Added, add
+    from .leakage import KINDS, Overlap, Overlaps, overlap
     from .quality import FEATURES, measure
     from .reading import Shown, read_record, read_shown
     from .search import Hits, range_search, top_k
@@ -21,6 +24,13 @@ if TYPE_CHECKING:
     from .store import Pool, append, broken_shards, check_encoder, create_pool, open_pool
 
 _HOME = {
+    "duplicate_groups": "duplicates",
+    "Exported": "export",
+    "export": "export",
+    "KINDS": "leakage",
+    "Overlap": "leakage",
+    "Overlaps": "leakage",
+    "overlap": "leakage",
     "DEFAULT": "encoders",
     "PoolEncoder": "encoders",
     "identity_of": "encoders",
@@ -59,10 +69,14 @@ __all__ = [
     "COLUMNS",
     "DEFAULT",
     "FEATURES",
+    "KINDS",
     "Added",
     "Executor",
+    "Exported",
     "Here",
     "Hits",
+    "Overlap",
+    "Overlaps",
     "Pool",
     "PoolEncoder",
     "Processes",
@@ -75,7 +89,9 @@ __all__ = [
     "check_encoder",
     "create_pool",
     "dhash",
+    "duplicate_groups",
     "executor_for",
+    "export",
     "hamming",
     "identity_of",
     "load_encoder",
@@ -83,6 +99,7 @@ __all__ = [
     "near_between",
     "near_pairs",
     "open_pool",
+    "overlap",
     "phash",
     "range_search",
     "read_record",

@@ -133,7 +133,8 @@ def _pairs(words: NDArray[np.uint64], others: NDArray[np.uint64] | None, limit: 
         ends = np.append(starts[1:], len(order))
         low = np.searchsorted(right[other_order], keys, "left")
         high = np.searchsorted(right[other_order], keys, "right")
-        for start, end, begin, stop in zip(starts, ends, low, high, strict=True):
+        edges = np.stack([starts, ends, low, high], axis=1).tolist()
+        for start, end, begin, stop in edges:
             if begin < stop and (others is not None or end - start > 1):
                 found += _bucket(
                     words,

@@ -44,7 +44,7 @@ def to_half(vectors: NDArray[Any]) -> NDArray[np.float16]:
             f"vector {wrong[0]} has the length {length[wrong[0]]:g}; a direction needs finite "
             "values that are not all zero"
         )
-    half = (wide / length[:, None]).astype(np.float16)
+    half: NDArray[np.float16] = (wide / length[:, None]).astype(np.float16)
     half[np.abs(half) < _LEAST] = 0
     return half
 

@@ -1,0 +1,206 @@
+"""Overlap of a pool with images that must not be learnt from: a test set, a development set.
+
+Kinds, from the strongest: ``sha256`` (equal files), ``phash`` (near hashes: re-encoded, resized,
+brightened), ``cosine`` (near vectors), ``crop`` (one is a part of the other), ``patient``.
+
+A crop has another hash and often another vector. So vectors of the test image and of nine windows
+of it propose the nearest rows of the pool, and each proposal is put to the test with pixels: one
+picture is laid over the other at many scales and places, and their normalised correlation decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from osler.core import BadFileError, InputError, sha256_hex
+
+from .encoders import PoolEncoder, identity_of, load_encoder
+from .executors import Executor
+from .hashes import near_between, phash
+from .overlay import overlay_score
+from .reading import Shown, read_content, read_record, read_shown
+from .search import Hits, range_search, top_k
+from .store import Pool, check_encoder
+
+Kind = Literal["sha256", "phash", "cosine", "crop", "patient"]
+KINDS: tuple[Kind, ...] = ("sha256", "phash", "cosine", "crop", "patient")
+
+_WINDOWS = (0.8, 0.6)
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """One reason to leave out a row of the pool.
+
+    ``other`` is the path of the other image, or the patient key; ``value`` is the Hamming distance
+    (phash), the cosine, the correlation (crop), else 0.
+    """
+
+    row: int
+    kind: Kind
+    other: str
+    value: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Overlaps:
+    """All overlaps, by row and kind; ``unread`` are pool files that could not be compared."""
+
+    found: tuple[Overlap, ...]
+    unread: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[int]:
+        """The rows to leave out, each once."""
+        return sorted({one.row for one in self.found})
+
+
+def overlap(
+    pool: Pool,
+    files: Sequence[str | Path],
+    *,
+    patients: Iterable[str] = (),
+    max_distance: int = 6,
+    min_cos: float = 0.98,
+    crops: int = 20,
+    min_correlation: float = 0.94,
+    executor: Executor | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Overlaps:
+    """Every overlap of ``pool`` with the images ``files`` and the keys ``patients``.
+
+    Parameters
+    ----------
+    max_distance
+        Bits of pHash that may differ. Images of one value have no hash and are not compared by it.
+    min_cos
+        Cosine at or above which two images count as the same.
+    crops
+        Nearest rows, for an image and for each of its windows, that are tested as crops with their
+        pixels; 0 leaves the test out.
+    min_correlation
+        Normalised correlation at or above which one image is a part of the other.
+
+    Raises
+    ------
+    InputError
+        If the pool is empty, its encoder is not the installed one, or there is nothing to compare.
+    BadFileError
+        If a file of ``files`` cannot be read: an unread test image would hide its leaks.
+    """
+    if not len(pool):
+        raise InputError(f"{pool.path} is empty; add images first: osler pool add")
+    keys = {key for key in patients if key}
+    if not files and not keys:
+        raise InputError("there is nothing to compare with: give image files or patient keys")
+    columns = pool.columns("sha256", "phash", "patient")
+    found = [
+        Overlap(row, "patient", key) for row, key in enumerate(columns["patient"]) if key in keys
+    ]
+    rows_of: dict[str, list[int]] = {}
+    for row, digest in enumerate(columns["sha256"]):
+        rows_of.setdefault(digest, []).append(row)
+    encoder = load_encoder(pool.encoder) if files else None
+    if encoder is not None:
+        check_encoder(pool, identity_of(pool.encoder, encoder), encoder.dim)
+    unread: set[str] = set()
+    for start in range(0, len(files), _BATCH):
+        names = [str(name) for name in files[start : start + _BATCH]]
+        contents = [read_content(name) for name in names]
+        shown = [read_shown(name, data) for name, data in zip(names, contents, strict=True)]
+        for name, data in zip(names, contents, strict=True):
+            found += [Overlap(row, "sha256", name) for row in rows_of.get(sha256_hex(data), [])]
+        found += _by_hash(columns["phash"], names, shown, max_distance)
+        assert encoder is not None
+        found += _by_vector(pool, encoder, names, shown, min_cos, executor)
+        if crops:
+            seen = {(one.row, one.other) for one in found}
+            near = _proposals(pool, encoder, shown, crops, executor)
+            pairs = [(row, n) for row, n in near if (row, names[n]) not in seen]
+            found += _by_pixels(pool, names, shown, pairs, min_correlation, unread)
+        if progress:
+            progress(len(names))
+    order = {kind: n for n, kind in enumerate(KINDS)}
+    found.sort(key=lambda one: (one.row, order[one.kind], one.other))
+    return Overlaps(tuple(found), tuple(sorted(unread)))
+
+
+def _by_hash(
+    hashes: NDArray[np.uint64], names: Sequence[str], shown: Sequence[Shown], limit: int
+) -> Iterator[Overlap]:
+    theirs = np.array([phash(one.grey) for one in shown], np.uint64)
+    for n, row, distance in zip(*near_between(theirs, hashes, limit), strict=True):
+        if theirs[n] != 0 and hashes[row] != 0:
+            yield Overlap(int(row), "phash", names[n], float(distance))
+
+
+def _by_vector(
+    pool: Pool,
+    encoder: PoolEncoder,
+    names: Sequence[str],
+    shown: Sequence[Shown],
+    min_cos: float,
+    executor: Executor | None,
+) -> Iterator[Overlap]:
+    vectors = encoder.embed([one.pixels for one in shown])
+    hits = range_search(pool, vectors, np.nextafter(min_cos, -1), executor=executor)
+    for n, row, cos in zip(hits.anchor, hits.row, hits.cos, strict=True):
+        yield Overlap(int(row), "cosine", names[n], round(float(cos), 6))
+
+
+def _proposals(
+    pool: Pool,
+    encoder: PoolEncoder,
+    shown: Sequence[Shown],
+    k: int,
+    executor: Executor | None,
+) -> list[tuple[int, int]]:
+    """(row, number in ``shown``) of the pairs worth a look, sorted."""
+    views = [list(windows(one.pixels)) for one in shown]
+    owner = np.repeat(np.arange(len(views)), [len(view) for view in views])
+    vectors = encoder.embed([window for view in views for window in view])
+    hits: Hits = top_k(pool, vectors, k, executor=executor)
+    return sorted({(int(r), int(owner[a])) for a, r in zip(hits.anchor, hits.row, strict=True)})
+
+
+def windows(pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
+    """The plane, its middle at 0.8 and 0.6 of each side, and the four corners at each."""
+    yield pixels
+    height, width = pixels.shape[:2]
+    for share in _WINDOWS:
+        h, w = max(1, round(height * share)), max(1, round(width * share))
+        down, right = height - h, width - w
+        for top, left in ((down // 2, right // 2), (0, 0), (0, right), (down, 0), (down, right)):
+            yield np.ascontiguousarray(pixels[top : top + h, left : left + w])
+
+
+def _by_pixels(
+    pool: Pool,
+    names: Sequence[str],
+    shown: Sequence[Shown],
+    pairs: Sequence[tuple[int, int]],
+    least: float,
+    unread: set[str],
+) -> list[Overlap]:
+    """Pairs whose pictures lie over each other; each file of the pool is read once."""
+    found = []
+    rows = sorted({row for row, _ in pairs})
+    for row, record in zip(rows, pool.records(rows), strict=True):
+        try:
+            ours = read_record(record).grey
+        except BadFileError:
+            unread.add(record["path"])
+            continue
+        for one, number in pairs:
+            if one == row:
+                score = overlay_score(ours, shown[number].grey)
+                if score >= least:
+                    found.append(Overlap(row, "crop", names[number], round(score, 4)))
+    return found
