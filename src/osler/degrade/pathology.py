@@ -164,20 +164,21 @@ def bubble(
     """
     height, width = x.shape[:2]
     side = min(height, width)
-    rows = draw.uniforms("row", 0.1, 0.9, 8)
-    cols = draw.uniforms("col", 0.1, 0.9, 8)
-    scales = draw.uniforms("scale", 0.7, 1.3, 8)
+    spots = draw.uniforms("spots", 0.0, 1.0, 24)  # row, column, size of each
     sigma = blur * side
+    margin = math.ceil(3 * sigma)
     out = x.copy()
     for i in range(min(int(count), 8)):
-        radius = max(3.0, round(4 * size * side * scales[i]) / 4)
-        found = placed(rows[i] * height, cols[i] * width, math.ceil(1.15 * radius) + 1, x.shape)
+        row, column, scale = spots[3 * i : 3 * i + 3]
+        row, column = (0.1 + 0.8 * row) * height, (0.1 + 0.8 * column) * width
+        radius = max(3.0, round(4 * size * side * (0.7 + 0.6 * scale)) / 4)
+        found = placed(row, column, math.ceil(1.15 * radius) + 1, x.shape)
         if found is None:
             continue
         box, of_stamp = found
         # The blur is seen inside the rim only, which is a tenth of a radius within the stamp.
-        outer, inner = widened(box, math.ceil(3 * sigma), x.shape)
-        soft = blurred(np.ascontiguousarray(out[outer]), sigma)[inner]
+        outer, inner = widened(box, margin, x.shape)
+        soft = blurred(out[outer], sigma)[inner]
         weights = _rim(radius, x.ndim, frame.lo, frame.span)
         out[box] = mixed(out[box], soft, weights, of_stamp)
     return out
