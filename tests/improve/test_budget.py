@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osler.core import InputError
@@ -11,6 +11,7 @@ from osler.improve import allocate, shares
 RATES = st.lists(st.floats(0, 1), min_size=1, max_size=60)
 
 
+@settings(deadline=None)
 @given(RATES, st.sampled_from([0.0, 0.5, 1.0, 3.0]))
 def test_shares_sum_to_one_above_the_floor_in_order(rates: list[float], alpha: float) -> None:
     part = shares(rates, alpha=alpha)
@@ -27,6 +28,7 @@ def test_shares_known_values() -> None:
     assert shares([0.5, 0.5, 0.0]) == pytest.approx([0.49, 0.49, 0.02])
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 300)), min_size=1, max_size=40),
     st.integers(0, 2_000),
@@ -40,6 +42,7 @@ def test_allocation_is_exact_and_capped(cells: list[tuple[float, int]], budget: 
     assert counts.sum() == min(budget, caps[weights > 0].sum())
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.01, 1), min_size=1, max_size=30), st.integers(0, 5_000))
 def test_largest_remainder_keeps_quota(weights: list[float], budget: int) -> None:
     exact = np.array(weights) / sum(weights) * budget

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osler.core import InputError
@@ -84,6 +84,7 @@ def test_patients_widen_the_change() -> None:
         judge_change([], [], [], [])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_monotone_equals_scipy(values: list[float]) -> None:
     from scipy.optimize import isotonic_regression

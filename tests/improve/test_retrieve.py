@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from osler.core import InputError, derive_rng
 from osler.improve import (
     Forbidden,
-    differing_bits,
+    Hits,
     k_centre,
     leakage,
     leaked_rows,
@@ -155,10 +155,33 @@ def test_planted_leaks_are_all_found_and_nothing_else() -> None:
     assert leaked_rows(leaks, 2000).sum() == 90
 
 
-@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
-def test_differing_bits_equals_python(a: int, b: int) -> None:
-    got = differing_bits(np.array(a, np.uint64), np.array(b, np.uint64))
-    assert int(got) == (a ^ b).bit_count()
+def test_images_of_one_value_have_no_hash_to_leak_by() -> None:
+    forbidden = Forbidden(np.array([0, 5], np.uint64))
+    leaks = leakage(forbidden, hashes=np.array([0, 1, 5], np.uint64))
+    assert [(k.row, k.against, k.value) for k in leaks] == [(1, "1", 1.0), (2, "1", 0.0)]
+
+
+class OnDisk:
+    """A source of vectors that is no array."""
+
+    def __init__(self, rows: np.ndarray) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        return self._rows[rows].astype(np.float32)
+
+
+def test_selection_from_a_source_is_that_from_its_array_in_any_order_of_hits() -> None:
+    pool, centres = clouds(6, 500)
+    hits = range_retrieve(pool.astype(np.float32), centres)
+    order = np.random.default_rng(0).permutation(hits.row.size)
+    mixed = Hits(hits.row[order], hits.prototype[order], hits.cosine[order], 5, 0.75)
+    one = select(pool.astype(np.float32), hits, np.ones(5), 60)
+    two = select(OnDisk(pool), mixed, np.ones(5), 60)
+    assert one.rows.tolist() == two.rows.tolist()
 
 
 def test_uncertainty_baselines_take_the_uncertain() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -58,6 +58,7 @@ def test_doubt_rises_with_each_signal_and_unknown_is_doubtful() -> None:
     assert missing == pytest.approx(doubt(Signals(novelty=up)))
 
 
+@settings(deadline=None)
 @given(st.integers(1, 400), st.floats(0, 1), st.integers(0, 5), st.integers(0, 99))
 def test_routes_partition_and_meet_rho(n: int, rho: float, ties: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

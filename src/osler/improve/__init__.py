@@ -16,8 +16,8 @@ from .duplicates import Duplicates, duplicate_images, duplicate_texts, tf_idf
 from .embedding import QualityScale, joint_embedding, quality_scale, with_quality
 from .failures import Failures, Weakness, persistent_failures, stratum_labels, weakness
 from .gate import Decision, StratumChange, judge_change
-from .leakage import Forbidden, Leak, differing_bits, leakage, leaked_rows, nearest_hash
-from .lint import Defect, contradictions, defects, stated_verdict
+from .leakage import Forbidden, Leak, leakage, leaked_rows
+from .lint import contradictions, incoherence, stated_verdict
 from .prototypes import (
     Clustering,
     Prototype,
@@ -31,6 +31,7 @@ from .quality import Balance, Finding, GoldResult, Label, check_label, class_bal
 from .retrieve import (
     Hits,
     Selection,
+    VectorSource,
     k_centre,
     range_retrieve,
     retrieval_scores,
@@ -73,7 +74,6 @@ __all__ = [
     "Clustering",
     "Curve",
     "Decision",
-    "Defect",
     "Duplicates",
     "Efficiency",
     "Failures",
@@ -91,6 +91,7 @@ __all__ = [
     "Selection",
     "Signals",
     "StratumChange",
+    "VectorSource",
     "Weakness",
     "adjusted_rand",
     "allocate",
@@ -108,13 +109,12 @@ __all__ = [
     "confident_learning",
     "conformal_review",
     "contradictions",
-    "defects",
-    "differing_bits",
     "doubt",
     "duplicate_images",
     "duplicate_texts",
     "find_prototypes",
     "gold_results",
+    "incoherence",
     "joint_embedding",
     "judge_change",
     "k_centre",
@@ -125,7 +125,6 @@ __all__ = [
     "lower_bound",
     "medoid",
     "monotone",
-    "nearest_hash",
     "novelty",
     "persistent_failures",
     "pick_badge",

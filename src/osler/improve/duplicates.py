@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from osler.core import InputError
+from osler.curate.pool.hashes import near_pairs
 
-from .leakage import differing_bits
 from .vectors import Bools
 
 HASH_BITS = 6
@@ -33,14 +33,17 @@ class Duplicates:
 
 
 def duplicate_images(hashes: ArrayLike, max_bits: int = HASH_BITS) -> Duplicates:
-    """Images whose 64-bit perceptual hashes (n,) differ by at most ``max_bits`` bits; exact."""
+    """Images whose 64-bit perceptual hashes (n,) differ by at most ``max_bits`` bits.
+
+    Exact. A hash of 0 is that of an image of one value and matches nothing.
+    """
     mine = np.asarray(hashes, dtype=np.uint64)
     if mine.ndim != 1:
         raise InputError(f"hashes have shape {mine.shape}; one 64-bit number an image is needed")
-    pairs = []
-    for i in range(mine.size - 1):
-        bits = differing_bits(mine[i + 1 :], mine[i])
-        pairs += [(i, i + 1 + int(j), float(bits[j])) for j in np.flatnonzero(bits <= max_bits)]
+    one, two, bits = near_pairs(mine, max_bits)
+    real = (mine[one] != 0) & (mine[two] != 0)
+    found = zip(one[real], two[real], bits[real], strict=True)
+    pairs = [(int(i), int(j), float(b)) for i, j, b in found]
     return Duplicates(tuple(pairs), _keep_first(mine.size, pairs))
 
 

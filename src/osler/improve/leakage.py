@@ -1,4 +1,8 @@
-"""Nothing that a model is tested on may enter its training set."""
+"""Nothing that a model is tested on may enter its training set.
+
+These are the checks on columns already at hand; :func:`osler.curate.pool.overlap` works from image
+files and finds crops as well.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +14,23 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from osler.core import InputError
+from osler.curate.pool.hashes import near_between
 
-from .vectors import Bools, Ints, unit_rows
+from .vectors import Bools, unit_rows
 
 Reason = Literal["hash", "vector", "patient"]
 HASH_BITS = 6
 COSINE = 0.98
 _BLOCK = 4_096
-_POPCOUNT = np.array([bin(i).count("1") for i in range(65_536)], dtype=np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
 class Forbidden:
     """What dev and test hold, any part of which may be absent.
 
-    Perceptual ``hashes`` (m,) of 64 bits, ``vectors`` (m, d) of the pool's encoder, ``patients``
-    (keys; empty keys are unknown and match nothing).
+    Perceptual ``hashes`` (m,) of 64 bits (0 is that of an image of one value and matches
+    nothing), ``vectors`` (m, d) of the pool's encoder, ``patients`` (keys; empty keys are unknown
+    and match nothing).
     """
 
     hashes: NDArray[np.uint64] = field(default_factory=lambda: np.zeros(0, np.uint64))
@@ -66,11 +71,7 @@ def leakage(
         raise InputError(f"the pool's columns have different lengths: {sorted(sizes)}")
     found: list[Leak] = []
     if hashes is not None and forbidden.hashes.size:
-        bits, which = nearest_hash(hashes, forbidden.hashes)
-        found += [
-            Leak(int(i), "hash", str(which[i]), float(bits[i]))
-            for i in np.flatnonzero(bits <= max_bits)
-        ]
+        found += _near_hashes(hashes, forbidden.hashes, max_bits)
     if vectors is not None and forbidden.vectors is not None and len(forbidden.vectors):
         found += _near_vectors(vectors, forbidden.vectors, max_cosine)
     if patients is not None and forbidden.patients:
@@ -89,31 +90,18 @@ def leaked_rows(leaks: Sequence[Leak], n: int) -> Bools:
     return marks
 
 
-def differing_bits(first: ArrayLike, second: ArrayLike) -> NDArray[np.uint8]:
-    """Number of differing bits of 64-bit hashes, broadcast like any ufunc.
-
-    Examples
-    --------
-    >>> int(differing_bits(0b1011, 0b0001))
-    2
-    """
-    both = np.bitwise_xor(np.asarray(first, dtype=np.uint64), np.asarray(second, dtype=np.uint64))
-    words = np.array(both, order="C")[..., None].view(np.uint16)
-    counts: NDArray[np.uint8] = _POPCOUNT[words].sum(axis=-1, dtype=np.uint8)
-    return counts
-
-
-def nearest_hash(hashes: ArrayLike, others: ArrayLike) -> tuple[Ints, Ints]:
-    """Fewest differing bits to any of ``others``, and which one: two (n,) columns, exact."""
-    mine = np.asarray(hashes, dtype=np.uint64)
-    theirs = np.asarray(others, dtype=np.uint64)
-    bits = np.full(mine.size, 65, dtype=np.int64)
-    which = np.full(mine.size, -1, dtype=np.int64)
-    for start in range(0, mine.size, _BLOCK):
-        table = np.stack([differing_bits(mine[start : start + _BLOCK], h) for h in theirs], 1)
-        which[start : start + _BLOCK] = table.argmin(axis=1)
-        bits[start : start + _BLOCK] = table.min(axis=1)
-    return bits, which
+def _near_hashes(pool: ArrayLike, forbidden: ArrayLike, max_bits: int) -> list[Leak]:
+    mine, theirs = np.asarray(pool, dtype=np.uint64), np.asarray(forbidden, dtype=np.uint64)
+    row, other, bits = near_between(mine, theirs, max_bits)
+    real = (mine[row] != 0) & (theirs[other] != 0)
+    row, other, bits = row[real], other[real], bits[real]
+    order = np.lexsort((other, bits, row))
+    rows, first = np.unique(row[order], return_index=True)
+    nearest = order[first]
+    return [
+        Leak(int(i), "hash", str(other[k]), float(bits[k]))
+        for i, k in zip(rows, nearest, strict=True)
+    ]
 
 
 def _near_vectors(pool: ArrayLike, forbidden: ArrayLike, limit: float) -> list[Leak]:

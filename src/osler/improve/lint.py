@@ -1,130 +1,84 @@
-"""What a quality description claims: which defects, how bad, and whether it contradicts itself.
+"""Whether a quality description fits its verdict and itself, by the rules that read MedQ-Bench.
 
-Word lists over clauses, in English, for the low-level appearance of medical images. It finds what
-is plain and stays silent on what is not: a lint for people to look at, never a score.
+A lint for people to look at, never a score: it finds what is said plainly and is silent on the
+rest. The reader of the words is :func:`osler.evaluate.benchmarks.medq_bench.rules.read_text`.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
-Degree = Literal["mild", "moderate", "severe"]
+from osler.evaluate.benchmarks.medq_bench.rules import read_text, verdict_of
 
-KINDS: dict[str, str] = {
-    "noise": r"nois\w*|grain\w*|mottle\w*|speckle\w*",
-    "blur": r"blur\w*|unsharp\w*|out[ -]of[ -]focus|defocus\w*|soft edges|smear\w*",
-    "artefact": r"arte?i?facts?|streak\w*|ghost\w*|banding|rings?|aliasing|wrap-?around|zipper",
-    "motion": r"motion|movement",
-    "exposure": r"(?:over|under)-?\s?expos\w*|(?:too|overly) (?:dark|bright)|saturat\w*|glare"
-    r"|specular\w*|clipp(?:ed|ing)|uneven illumination",
-    "contrast": r"(?:low|poor|reduced|weak|insufficient|loss of) contrast",
-    "resolution": r"(?:low|poor|reduced) resolution|pixelat\w*|blocky|compression",
-    "stain": r"(?:uneven|faded|over|under)-?\s?stain\w*|(?:tissue )?folds?|bubbles?",
-}
-"""Patterns that name a defect."""
-
-PRAISE: dict[str, str] = {
-    "noise": r"nois\w*[ -]free|clean background",
-    "blur": r"sharp|crisp|in focus|well[ -]focus\w*|well[ -]defined edges",
-    "artefact": r"arte?i?fact[ -]free",
-    "motion": r"motion[ -]free|still",
-    "exposure": r"(?:well|properly|evenly)[ -](?:exposed|illuminated|lit)",
-    "contrast": r"(?:good|high|excellent|strong|adequate) contrast",
-    "resolution": r"(?:high|good|excellent) resolution",
-    "stain": r"even stain\w*|well[ -]stained",
-}
-"""Patterns that deny a defect by praising its opposite."""
-
-_SEVERE = re.compile(
-    r"\b(?:sever\w*|marked\w*|heav(?:y|ily)|strong(?:ly)?|extreme\w*|extensive\w*|gross(?:ly)?"
-    r"|profound\w*|massive\w*|obscur\w*|non-?diagnostic|unreadable)\b"
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|[\n;]+")
+_OVERALL = re.compile(
+    r"\b(?:overall|verdict|conclusion|in summary|quality|(?:image|scan|picture) (?:is|should))\b",
+    re.I,
 )
-_MILD = re.compile(r"\b(?:mild\w*|slight\w*|minor|minimal\w*|faint\w*|subtl\w*|trace|little)\b")
-_DENIED = re.compile(r"\b(?:no|not|without|free of|free from|absen\w*|none|negligible|lacks?)\b")
 _PLACE = re.compile(
     r"\b(?:cent(?:re|er|ral\w*)|edges? of|peripher\w*|left|right|corners?|upper|lower|top|bottom"
-    r"|regions?|focal\w*|local\w*|background|foreground|margins?|in the)\b"
-)
-_CLAUSE = re.compile(r"[.;:!?\n]+|,(?!\s*(?:and|or)\b)|\b(?:but|although|though|however|while)\b")
-_VERDICT = re.compile(
-    r"\b(?:overall|verdict|conclusion|in summary|quality (?:is|:)|rated|graded)\b[^.]*?"
-    r"\b(not |un)?(good|usable|reject\w*)\b"
+    r"|regions?|focal\w*|local\w*|background|foreground|margins?|in the)\b",
+    re.I,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
-    """One claim: ``kind`` of defect, ``present`` or denied, its ``degree``, the ``clause`` said."""
-
-    kind: str
-    present: bool
-    degree: Degree
-    clause: str
-
-
-def defects(text: str) -> list[Defect]:
-    """Claims about defects in ``text``, clause by clause, denied ones included.
+def stated_verdict(text: str) -> str:
+    """The verdict (good, usable, reject) that the description itself gives of the whole, or "".
 
     Examples
     --------
-    >>> [(d.kind, d.present, d.degree) for d in defects("Severe noise, without blur.")]
-    [('noise', True, 'severe'), ('blur', False, 'moderate')]
+    >>> stated_verdict("Some noise, good contrast. Overall the image is usable.")
+    'usable'
+    >>> stated_verdict("Some noise, good contrast.")
+    ''
     """
-    found = []
-    for clause in _clauses(text):
-        degree: Degree = "moderate"
-        if _SEVERE.search(clause):
-            degree = "severe"
-        elif _MILD.search(clause):
-            degree = "mild"
-        for kind, pattern in KINDS.items():
-            praised = re.search(rf"\b(?:{PRAISE[kind]})\b", clause)
-            named = re.search(rf"\b(?:{pattern})\b", clause)
-            if praised:
-                denied = _DENIED.search(clause, 0, praised.start()) is not None
-                found.append(Defect(kind, denied, degree, clause))
-            elif named:
-                denied = _DENIED.search(clause, 0, named.start()) is not None
-                found.append(Defect(kind, not denied, degree, clause))
-    return found
+    whole = [s for s in _SENTENCE.split(text) if _OVERALL.search(s)]
+    return verdict_of(" ".join(whole)) or "" if whole else ""
+
+
+def incoherence(verdict: str, text: str) -> list[str]:
+    """What in ``text`` does not fit the ``verdict``: another verdict, or findings against it.
+
+    Good does not go with a severe finding, reject not with none or only mild ones.
+
+    Examples
+    --------
+    >>> incoherence("good", "Severe noise over the whole picture.")
+    ['the verdict is good, but the description tells of severe noise']
+    """
+    wrong = []
+    stated, said = stated_verdict(text), read_text(text)
+    if stated and stated != verdict:
+        wrong.append(f"the verdict is {verdict}, the description says {stated}")
+    severe = sorted(name for name, strength in said.found.items() if strength == "severe")
+    if verdict == "good" and severe:
+        told = ", ".join(f"severe {name}" for name in severe)
+        wrong.append(f"the verdict is good, but the description tells of {told}")
+    if verdict == "reject" and all(strength == "mild" for strength in said.found.values()):
+        told = ", ".join(f"mild {name}" for name in sorted(said.found)) or "nothing wrong"
+        wrong.append(f"the verdict is reject, but the description tells of {told}")
+    return wrong
 
 
 def contradictions(text: str) -> list[str]:
-    """Sentences on defects both claimed and denied; claims about a place are left alone.
+    """Findings both claimed and denied; sentences about a part of the image are left alone.
 
     Examples
     --------
     >>> contradictions("The image is sharp. There is severe blur.")
-    ['blur is denied ("the image is sharp") and claimed ("there is severe blur")']
+    ['blur is denied ("The image is sharp.") and claimed ("There is severe blur.")']
     """
-    found = []
-    claims = [d for d in defects(text) if not _PLACE.search(d.clause)]
-    for kind in KINDS:
-        yes = [d.clause for d in claims if d.kind == kind and d.present]
-        no = [d.clause for d in claims if d.kind == kind and not d.present]
-        if yes and no:
-            found.append(f'{kind} is denied ("{no[0]}") and claimed ("{yes[0]}")')
-    return found
-
-
-def stated_verdict(text: str) -> str:
-    """The verdict (good, usable, reject) that the description itself ends with, or "".
-
-    Examples
-    --------
-    >>> stated_verdict("Some noise. Overall the image is usable.")
-    'usable'
-    """
-    hits = _VERDICT.findall(text.lower())
-    if not hits:
-        return ""
-    negated, word = hits[-1]
-    if negated:
-        return "reject" if word == "usable" else ""
-    return "reject" if word.startswith("reject") else str(word)
-
-
-def _clauses(text: str) -> list[str]:
-    return [c for c in (part.strip() for part in _CLAUSE.split(text.lower())) if c]
+    claimed: dict[str, str] = {}
+    denied: dict[str, str] = {}
+    for sentence in _SENTENCE.split(text):
+        if _PLACE.search(sentence):
+            continue
+        said = read_text(sentence)
+        for name in said.found:
+            claimed.setdefault(name, sentence.strip())
+        for name in said.denied:
+            denied.setdefault(name, sentence.strip())
+    return [
+        f'{name} is denied ("{denied[name]}") and claimed ("{claimed[name]}")'
+        for name in sorted(claimed.keys() & denied.keys())
+    ]

@@ -10,7 +10,7 @@ from typing import Literal
 from osler.core import Estimate, InputError
 from osler.evaluate.scoring import wilson
 
-from .lint import Defect, contradictions, defects, stated_verdict
+from .lint import contradictions, incoherence
 
 Verdict = Literal["good", "usable", "reject"]
 VERDICTS: tuple[str, ...] = ("good", "usable", "reject")
@@ -47,13 +47,11 @@ class Finding:
 def check_label(label: Label) -> list[Finding]:
     """Schema, verdict coherence and contradictions of one label; empty when nothing is wrong."""
     found = [Finding(label.item_id, "schema", "error", m) for m in _schema(label)]
-    if label.description:
-        found += [Finding(label.item_id, "verdict", "warning", m) for m in _coherence(label)]
-        found += [
-            Finding(label.item_id, "contradiction", "warning", m)
-            for m in contradictions(label.description)
-        ]
-    return found
+    if label.description and label.verdict in VERDICTS:
+        told = incoherence(label.verdict, label.description)
+        found += [Finding(label.item_id, "verdict", "warning", m) for m in told]
+    told = contradictions(label.description)
+    return found + [Finding(label.item_id, "contradiction", "warning", m) for m in told]
 
 
 def _schema(label: Label) -> list[str]:
@@ -71,25 +69,6 @@ def _schema(label: Label) -> list[str]:
     if label.verdict and label.verdict not in VERDICTS:
         wrong.append(f"verdict {label.verdict!r} is none of {', '.join(VERDICTS)}")
     return wrong
-
-
-def _coherence(label: Label) -> list[str]:
-    wrong = []
-    stated = stated_verdict(label.description)
-    if label.verdict and stated and stated != label.verdict:
-        wrong.append(f"the verdict is {label.verdict}, the description ends with {stated}")
-    found = [d for d in defects(label.description) if d.present]
-    severe = [d for d in found if d.degree == "severe"]
-    if label.verdict == "good" and severe:
-        wrong.append(f"the verdict is good, but the description tells of {_told(severe)}")
-    if label.verdict == "reject" and not [d for d in found if d.degree != "mild"]:
-        told = f"only of {_told(found)}" if found else "of no defect"
-        wrong.append(f"the verdict is reject, but the description tells {told}")
-    return wrong
-
-
-def _told(found: Sequence[Defect]) -> str:
-    return ", ".join(dict.fromkeys(f"{d.degree} {d.kind}" for d in found))
 
 
 @dataclass(frozen=True, slots=True)

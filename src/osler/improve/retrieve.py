@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -18,9 +20,19 @@ BLOCK = 65_536
 MARGIN = 2e-3  # float32 products and float16 rows are off by less; candidates are recomputed
 
 
+@runtime_checkable
+class VectorSource(Protocol):
+    """Rows of vectors that need not be in memory, such as ``osler.curate.pool.Pool``."""
+
+    def __len__(self) -> int: ...
+
+    def vectors(self, rows: Ints, /) -> NDArray[np.float32]:
+        """The vectors of ``rows``, in that order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """Pairs above the threshold: pool row, prototype, cosine; sorted by row, then prototype."""
+    """Pairs above the threshold: pool row, prototype, cosine; in any order, each pair once."""
 
     row: Ints
     prototype: Ints
@@ -60,11 +72,11 @@ def _block_hits(
     block: NDArray[np.generic], start: int, targets: Floats, threshold: float
 ) -> tuple[Ints, Ints, Floats]:
     rows = np.asarray(block, dtype=np.float32)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    length = np.sqrt(np.einsum("nd,nd->n", rows, rows))[:, None]
     if not np.isfinite(length).all() or (length == 0).any():
         bad = int(np.argmax(~np.isfinite(length) | (length == 0)))
         raise InputError(f"pool vectors: row {start + bad} has no direction; embed it again")
-    rough = (rows / length) @ targets.T.astype(np.float32)
+    rough = rows @ targets.T.astype(np.float32) / length
     i, j = np.nonzero(rough > threshold - MARGIN)
     exact = unit_rows(np.asarray(block)[i]) if i.size else np.zeros((0, targets.shape[1]))
     cosine: Floats = np.einsum("nd,nd->n", exact, targets[j])
@@ -101,7 +113,7 @@ class Selection:
 
 
 def select(
-    pool: ArrayLike,
+    pool: ArrayLike | VectorSource,
     hits: Hits,
     weights: ArrayLike,
     budget: int,
@@ -109,7 +121,6 @@ def select(
     shares: ArrayLike | None = None,
     excluded: ArrayLike | None = None,
     oversample: float = 3.0,
-    seed: int = 0,
 ) -> Selection:
     """Choose ``budget`` pool rows: a quota for each prototype, diverse within it.
 
@@ -118,13 +129,13 @@ def select(
     ``weights``, weigh the prototypes), k-centre greedy takes the quota, starting from the best.
     ``excluded`` (n,) marks rows that must not be taken: leaks, labelled before.
     """
-    stored = np.asanyarray(pool)
-    score = retrieval_scores(hits, weights if shares is None else shares, len(stored))
-    allowed = np.ones(len(stored), dtype=bool)
+    n, vectors = _source(pool)
+    score = retrieval_scores(hits, weights if shares is None else shares, n)
+    allowed = np.ones(n, dtype=bool)
     if excluded is not None:
         allowed = ~np.asarray(excluded, dtype=bool)
-    if allowed.shape != (len(stored),):
-        raise InputError(f"excluded has {allowed.size} marks for {len(stored)} pool rows")
+    if allowed.shape != (n,):
+        raise InputError(f"excluded has {allowed.size} marks for {n} pool rows")
     if oversample < 1:
         raise InputError(f"oversample = {oversample} leaves fewer candidates than the quota")
     rows, owner, cosine = _owners(hits, allowed)
@@ -136,7 +147,7 @@ def select(
         mine = np.flatnonzero(owner == j)
         best = mine[np.lexsort((rows[mine], -score[rows[mine]]))]
         best = best[: max(int(quota[j]), int(np.ceil(oversample * quota[j])))]
-        unit = unit_rows(stored[rows[best]])
+        unit = unit_rows(vectors(rows[best]))
         kept = best[k_centre(unit, int(quota[j]), first=0)]
         taken.append(rows[kept])
         stands_for.append(np.full(kept.size, j))
@@ -145,6 +156,14 @@ def select(
     left = budget - int(quota.sum())
     kinds = np.concatenate(stands_for)
     return Selection(chosen, kinds, score[chosen], quota, available, tail, left)
+
+
+def _source(pool: ArrayLike | VectorSource) -> tuple[int, Callable[[Ints], ArrayLike]]:
+    """Number of rows, and what gives the vectors of some."""
+    if isinstance(pool, VectorSource):
+        return len(pool), pool.vectors
+    stored = np.asanyarray(pool)
+    return len(stored), lambda rows: stored[rows]
 
 
 def _owners(hits: Hits, allowed: NDArray[np.bool_]) -> tuple[Ints, Ints, Floats]:
