@@ -99,7 +99,7 @@ def compose(
         if sha in seen:
             continue
         seen.add(sha)
-        made = _Picture(clean, sha, folder, seed)
+        made = _Picture(clean, sha, folder, seed, (len(seen) - 1) * per_picture)
         rows += made.rows(per_picture)
         records += made.records
         licences[clean.licence] += 1
@@ -183,8 +183,9 @@ def _plan(pictures: Pictures, seed: int, per_picture: int) -> dict[str, Any]:
 class _Picture:
     """One clean picture with its degraded forms, each made and stored once."""
 
-    def __init__(self, clean: Clean, sha: str, folder: Path, seed: int) -> None:
+    def __init__(self, clean: Clean, sha: str, folder: Path, seed: int, before: int) -> None:
         self.clean, self.sha, self.folder, self.seed = clean, sha, folder, seed
+        self.before = before  # degradations of the pictures before: spreads letters and levels
         self.image = clean.image.with_pixels(clean.image.pixels, modality=clean.modality)
         self.records: list[dict[str, Any]] = []
         self._window = _window(self.image)
@@ -194,7 +195,7 @@ class _Picture:
         """All items of the picture, in a fixed order."""
         keys = choose(self.sha, self.clean.modality, per_picture, self.seed)
         for turn, key in enumerate(keys):
-            yield from self._perception(key)
+            yield from self._perception(key, self.before + turn)
             level = self._draw(key, "describe", ASKED[1:])
             made = description(key, level, f"{self.sha}/{key}", self.seed)
             yield self._row("description", [(key, level)], key, level, made)
@@ -207,7 +208,7 @@ class _Picture:
             made = description("", 0, self.sha, self.seed)
             yield self._row("description", [("", 0)], "", 0, made)
 
-    def _perception(self, key: str) -> Iterator[Row]:
+    def _perception(self, key: str, place: int) -> Iterator[Row]:
         concept, where = concept_of(key), f"{self.sha}/{key}"
         # Both yes/no questions show their options in one order, so each letter is right once.
         level = self._draw(key, "yes", ASKED[1:])
@@ -222,10 +223,11 @@ class _Picture:
             made = yes_no(other, False, f"{where}/yes_no", self.seed)
             yield self._row("perception", [(key, level)], key, level, made, kind="yes_no")
         level = self._draw(key, "what", ASKED[1:])
-        made = what(key, self.clean.modality, f"{where}/what", self.seed)
+        made = what(key, self.clean.modality, place, f"{where}/what", self.seed)
         yield self._row("perception", [(key, level)], key, level, made, kind="what")
-        level = self._draw(key, "how", ASKED)
-        made = how(concept, level, f"{where}/how", self.seed)
+        level = ASKED[place % len(ASKED)]
+        letter = place + place // len(ASKED)  # every level meets every letter
+        made = how(concept, level, letter, f"{where}/how", self.seed)
         yield self._row("perception", [(key, level)], key, level, made, kind="how")
 
     def _draw(self, key: str, purpose: str, values: Sequence[int]) -> int:

@@ -78,7 +78,7 @@ def table_pictures(
     BadFileError
         A row without image or modality, or an image that is no plane.
     """
-    from osler.images import read_image
+    from osler.images import read
 
     path = Path(path)
     for number, record in read_records(path):
@@ -92,7 +92,7 @@ def table_pictures(
             raise BadFileError(where, f"has {what}", "state both in every row")
         place = Path(images or path.parent) / row["path"]
         try:
-            image = read_image(place)
+            image = read(place)
         except InputError as error:
             raise BadFileError(where, str(error)) from error
         if image.axes not in ("yx", "yxc"):

@@ -88,26 +88,33 @@ def yes_no(concept: Concept, present: bool, index: str, seed: int) -> dict[str, 
     return _choice(question, ("Yes", "No"), "Yes" if present else "No", index, seed)
 
 
-def what(key: str, modality: Modality, index: str, seed: int) -> dict[str, Any]:
-    """Which degradation is it? Three others that this modality could show are offered."""
+def what(key: str, modality: Modality, place: int, index: str, seed: int) -> dict[str, Any]:
+    """Which degradation is it? Three others that this modality could show are offered.
+
+    ``place`` counts the questions of a set: the right answer takes each letter in turn.
+    """
     right = concept_of(key).title
     wrong = [c.title for c in others(key, modality, 3, index, seed)]
     question = "Which degradation affects the quality of this image most?"
-    return _choice(question, (right, *wrong), right, index, seed)
+    return _choice(question, (right, *wrong), right, index, seed, place)
 
 
-def how(concept: Concept, level: int, index: str, seed: int) -> dict[str, Any]:
+def how(concept: Concept, level: int, place: int, index: str, seed: int) -> dict[str, Any]:
     """How strong is it?"""
     texts = {0: "Not visible", 1: "Mild", 3: "Severe"}
     question = f"How strong is {concept.title} in this image?"
-    return _choice(question, tuple(texts.values()), texts[level], index, seed)
+    return _choice(question, tuple(texts.values()), texts[level], index, seed, place)
 
 
 def _choice(
-    question: str, texts: Sequence[str], right: str, index: str, seed: int
+    question: str, texts: Sequence[str], right: str, index: str, seed: int, place: int | None = None
 ) -> dict[str, Any]:
-    order = derive_rng("medq-bench options", index, seed).permutation(len(texts))
-    options = {LETTERS[i]: texts[j] for i, j in enumerate(order)}
+    drawn = derive_rng("medq-bench options", index, seed).permutation(len(texts))
+    order = [texts[int(j)] for j in drawn]
+    if place is not None:
+        order.remove(right)
+        order.insert(place % len(texts), right)
+    options = dict(zip(LETTERS, order, strict=False))
     answer = next(letter for letter, text in options.items() if text == right)
     return {"question": question, "options": options, "answer": answer}
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from .vocabulary import CONCEPTS, SEVERITY, VERDICTS, pattern, pattern_whole
 
@@ -34,8 +35,8 @@ _NOT = re.compile(
 )
 _WEAK_NOT = re.compile(r"\b(?:lacks?(?: of)?|lacking|loss of|lost|reduced|poor|hardly)\b", re.I)
 _NOT_AFTER = re.compile(
-    r"^\W*(?:\w+\W+){0,3}?(?:absent|not (?:\w+ )?(?:seen|visible|present|noted|apparent|observed|"
-    r"evident|detected)|-?free\b)",
+    r"^[^\w,]*(?:\w+[^\w,]+){0,3}?(?:absent|-?free\b|not (?:\w+ )?(?:seen|visible|present|"
+    r"noted|apparent|observed|evident|detected))",
     re.I,
 )
 _NOTHING = re.compile(
@@ -58,6 +59,7 @@ _IMAGE = {
 }
 _LESS = re.compile(r"\b(?:less|fewer|weaker|milder|lower|reduced)\b", re.I)
 _MORE = re.compile(r"\b(?:more|stronger|greater|heavier|higher|worse)\b", re.I)
+_ADVERB = re.compile(r"\w+ly|very|somewhat", re.I)
 _BETTER = re.compile(
     r"\b(?:better|superior|preferable|preferred|higher (?:overall )?quality|best)\b", re.I
 )
@@ -91,8 +93,9 @@ class Reading:
         return names[max((_STRENGTH[s] or 1 for s in self.found.values()), default=0)]
 
 
+@lru_cache(maxsize=8192)
 def read_text(text: str) -> Reading:
-    """Read a description (of one image or of two)."""
+    """Read a description (of one image or of two). The result is kept: do not change it."""
     text = re.sub(r"[*_`#>]+", " ", text[:LONGEST])
     found: dict[str, str] = {}
     denied: set[str] = set()
@@ -164,9 +167,12 @@ def _strength(clause: str, start: int, end: int) -> str:
     best, near = "", 10**6
     for level, words in SEVERITY.items():
         for hit in pattern_whole(words).finditer(clause):
-            if hit.start() < end and hit.end() > start:
+            inside = hit.start() < end and hit.end() > start
+            if inside and not _ADVERB.fullmatch(hit.group()):  # "light" of "light leak"
                 continue
-            distance = start - hit.end() if hit.end() <= start else hit.start() - end
+            distance = (
+                0 if inside else start - hit.end() if hit.end() <= start else hit.start() - end
+            )
             if distance < near:
                 best, near = level, distance
     return best

@@ -99,7 +99,7 @@ CONCEPTS = (
     _c("position", "wrong position", "rotation mispositioning crop",
        r"rotat(?:ed|ion)|tilt\w*|mis-?position\w*|misalign\w*|(?:wrong|poor) position\w*"),
     _c("blur", "blur", "gaussian_blur defocus us_blur fundus_blur partial_fourier",
-       r"blur\w*|unsharp\w*|(?:out of |poor |de-?)focus\w*|soft edges",
+       r"blur\w*|unsharp\w*|(?:out[- ]of[- ]|poor |de-?)focus\w*|soft edges",
        r"sharp(?:ness|ly)?\b|crisp\w*|(?:in|well|good) focus\w*|well[- ]defined (?:edges|details?)"),
     _c("noise", "noise", "gaussian_noise rician_noise poisson_noise low_dose pet_low_counts "
        "multiplicative_noise oct_low_snr xray_mottle",
