@@ -1,7 +1,7 @@
 # Osler: two commands on a fresh machine with Python 3.11+ and make.
 #   make demo   sets up (no torch) and evaluates the embedded model on degraded real images
 #   make test   sets up everything and passes the checks and the tests
-# Others: make docs, make bench, make lint, make format, make constraints, make clean
+# Others: make slow, make docs, make bench, make lint, make format, make constraints, make clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 JOBS   ?= $(shell $(PYTHON) -c "import os; print(min(4, os.cpu_count() or 1))")
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt
 NODEPS := $(BIN)/python -m pip install --quiet --no-compile --no-deps
-.PHONY: demo test lint types imports unit docs docs-check bench format constraints clean
+.PHONY: demo test lint types imports unit slow docs docs-check bench format constraints clean
 
 demo: .make/demo
 	$(BIN)/osler eval medq-deg --model osler/probe --data mini --trials 10 --out runs/demo
@@ -50,6 +50,9 @@ imports: .make/test
 
 unit: .make/test
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs
+
+slow: .make/test
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -rs -m "slow and not gpu"
 
 docs: .make/test
 	$(BIN)/python -m osler.degrade.gallery docs/gallery
