@@ -16,7 +16,7 @@ from osler.improve import (
     stability,
     with_quality,
 )
-from osler.improve.vectors import cosine_distances, unit_rows
+from osler.improve.vectors import cosine_distances, nearest, unit_rows
 
 
 def planted(k: int, n: int, seed: int, spread: float = 0.35) -> tuple[np.ndarray, np.ndarray]:
@@ -45,6 +45,14 @@ def test_quality_features_separate_what_the_encoder_cannot() -> None:
     assert d[0, 1] < 0.02 < d[0, 3]
     far = with_quality(same, noise * 1e6, quality_scale(noise), weight=0.5)
     assert (far[:, 0] >= 1 / np.sqrt(1.25) - 1e-9).all()  # one outlier cannot take over
+
+
+def test_nearest_in_blocks_equals_the_whole_table() -> None:
+    rng = np.random.default_rng(0)
+    rows, targets = unit_rows(rng.normal(size=(50, 3))), unit_rows(rng.normal(size=(200_000, 3)))
+    best, which = nearest(rows, targets)  # blocks of 20 rows
+    assert best == pytest.approx((rows @ targets.T).max(1), abs=1e-12)
+    assert np.einsum("nd,nd->n", rows, targets[which]) == pytest.approx(best, abs=1e-12)
 
 
 def test_bad_vectors_are_named() -> None:

@@ -79,6 +79,11 @@ def test_no_failures_gives_zero_with_an_interval() -> None:
     assert 0.01 < row.rate.high < 0.2
 
 
+def test_an_unknown_rule_is_refused() -> None:
+    with pytest.raises(InputError, match="did you mean compat"):
+        persistent_failures([[1]], rule="compact")  # type: ignore[arg-type]
+
+
 def test_labels_cross() -> None:
     assert stratum_labels(["mri"], ["blur"]) == ["mri | blur"]
     with pytest.raises(InputError, match="different lengths"):

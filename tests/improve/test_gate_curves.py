@@ -80,6 +80,8 @@ def test_patients_widen_the_change() -> None:
     single = judge_change(before, after, ["s"] * 100, [str(i) for i in range(100)])
     tied = judge_change(before, after, ["s"] * 100, [str(i // 10) for i in range(100)])
     assert tied.overall.change.low < single.overall.change.low
+    with pytest.raises(InputError, match="unknown policy"):
+        judge_change([True], [True], ["s"], ["g"], policy="any")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="empty"):
         judge_change([], [], [], [])
 

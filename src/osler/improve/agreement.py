@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from osler.core import Estimate, InputError, derive_rng
 
-from .vectors import Floats
+from .vectors import Floats, one_of
 
 Level = Literal["nominal", "ordinal", "interval"]
 Weights = Literal["none", "linear", "quadratic"]
@@ -33,6 +33,7 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike, weights: Weights = "none") 
     distance of the two ranks among the values that occur. 1 perfect, 0 chance; NaN when both
     raters gave one and the same rating throughout.
     """
+    one_of("weights", weights, get_args(Weights))
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or a.size == 0:
         raise InputError(f"kappa needs two raters of the same items, not {a.size} and {b.size}")
@@ -54,6 +55,7 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal") -> float:
     ratings say nothing. ``level``: nominal (equal or not), ordinal (ranks), interval (squared
     difference). NaN when fewer than two different values occur: agreement cannot be told then.
     """
+    one_of("level", level, get_args(Level))
     values, units = _units(ratings)
     return _alpha(_coincidences(units).sum(axis=0), values, level)
 
@@ -70,6 +72,7 @@ def alpha_estimate(
 
     A draw in which a single value occurs has no alpha and is left out.
     """
+    one_of("level", level, get_args(Level))
     values, units = _units(ratings)
     parts = _coincidences(units)
     value = _alpha(parts.sum(axis=0), values, level)

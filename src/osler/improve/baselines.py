@@ -110,9 +110,13 @@ def pick_typiclust(
 def _typical(unit: Floats, rows: Ints, neighbours: int) -> list[int]:
     """``rows`` by decreasing typicality: 1 / mean distance to the nearest rows of the cluster."""
     part = unit[rows]
-    distance = np.sqrt(np.maximum(2.0 - 2.0 * part @ part.T, 0.0))
-    near = np.sort(distance, axis=1)[:, 1 : neighbours + 1]
-    mean = near.mean(axis=1) if near.size else np.zeros(len(rows))
+    mean = np.zeros(len(part))
+    near = min(neighbours, len(part) - 1)
+    step = max(1, 4_000_000 // len(part))
+    for start in range(0, len(part) if near else 0, step):
+        distance = np.sqrt(np.maximum(2.0 - 2.0 * part[start : start + step] @ part.T, 0.0))
+        closest = np.partition(distance, near, axis=1)[:, : near + 1]  # the row itself is one
+        mean[start : start + step] = closest.sum(axis=1) / near
     return [int(i) for i in rows[np.argsort(mean, kind="stable")]]
 
 

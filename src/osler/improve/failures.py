@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from osler.core import Estimate, InputError
 
-from .vectors import Bools, Floats, Ints, same_length
+from .vectors import Bools, Floats, Ints, one_of, same_length
 
 Rule = Literal["posterior", "compat"]
 JEFFREYS = 0.5
@@ -52,6 +52,7 @@ def persistent_failures(
     InputError
         Not a table, no trial, or a value other than 0, 1, NaN.
     """
+    one_of("rule", rule, get_args(Rule))
     table = np.asarray(wrong, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] == 0:
         raise InputError(f"outcomes have shape {table.shape}; (items, trials) is needed")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from osler.core import Estimate, InputError
 from osler.evaluate.scoring import discordant, mcnemar, paired_difference
 
-from .vectors import Bools, same_length
+from .vectors import Bools, one_of, same_length
 
 Policy = Literal["shown", "observed", "proven"]
 State = Literal["not worse", "worse", "open"]
@@ -80,6 +80,7 @@ def judge_change(
     """
     old, new = np.asarray(before, dtype=bool), np.asarray(after, dtype=bool)
     labels, keys = np.asarray(strata, dtype=str), np.asarray(groups, dtype=str)
+    one_of("policy", policy, get_args(Policy))
     if same_length(before=old, after=new, strata=labels, groups=keys) == 0:
         raise InputError("the gate set is empty; hold back some items to judge the new model on")
     if not 0 <= margin < 1:

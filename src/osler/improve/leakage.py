@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from osler.core import InputError
 from osler.curate.pool.hashes import near_between
 
-from .vectors import Bools, unit_rows
+from .vectors import Bools, nearest, unit_rows
 
 Reason = Literal["hash", "vector", "patient"]
 HASH_BITS = 6
@@ -97,10 +97,10 @@ def _near_hashes(pool: ArrayLike, forbidden: ArrayLike, max_bits: int) -> list[L
     row, other, bits = row[real], other[real], bits[real]
     order = np.lexsort((other, bits, row))
     rows, first = np.unique(row[order], return_index=True)
-    nearest = order[first]
+    closest = order[first]
     return [
         Leak(int(i), "hash", str(other[k]), float(bits[k]))
-        for i, k in zip(rows, nearest, strict=True)
+        for i, k in zip(rows, closest, strict=True)
     ]
 
 
@@ -113,11 +113,10 @@ def _near_vectors(pool: ArrayLike, forbidden: ArrayLike, limit: float) -> list[L
         )
     found = []
     for start in range(0, len(stored), _BLOCK):
-        cosines = unit_rows(stored[start : start + _BLOCK], "pool vectors") @ targets.T
-        top = cosines.argmax(axis=1)
-        best = cosines[np.arange(top.size), top]
+        unit = unit_rows(stored[start : start + _BLOCK], "pool vectors")
+        best, which = nearest(unit, targets)
         found += [
-            Leak(start + int(i), "vector", str(top[i]), float(best[i]))
+            Leak(start + int(i), "vector", str(which[i]), float(best[i]))
             for i in np.flatnonzero(best > limit)
         ]
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from osler.core import InputError, derive_rng
 
 from .silhouette import adjusted_rand, cluster_sums, silhouette_from_sums
-from .vectors import Floats, Ints, cosine_distances, same_length, unit_rows
+from .vectors import Floats, Ints, cosine_distances, one_of, same_length, unit_rows
 
 Anchor = Literal["medoid", "centroid"]
 SAMPLE = 5_000  # rows clustered at most: 100 MB of distances
@@ -168,6 +168,7 @@ def find_prototypes(
     InputError
         No failures (there is nothing to mend), or tables of different lengths.
     """
+    one_of("anchor", anchor, get_args(Anchor))
     labels = np.asarray(strata, dtype=str)
     if labels.size == 0:
         raise InputError("no failures were found, so there are no prototypes and nothing to mend")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from osler.core import InputError, derive_rng
 
 from .budget import allocate
-from .vectors import Floats, Ints, unit_rows
+from .vectors import Floats, Ints, nearest, unit_rows
 
 COSINE = 0.75
 BLOCK = 65_536
@@ -89,6 +89,8 @@ def retrieval_scores(hits: Hits, shares: ArrayLike, n: int) -> Floats:
     parts = np.asarray(shares, dtype=np.float64)
     if parts.shape != (hits.n_prototypes,):
         raise InputError(f"{parts.size} shares for {hits.n_prototypes} prototypes")
+    if hits.row.size and int(hits.row.max()) >= n:
+        raise InputError(f"row {int(hits.row.max())} was hit, but the pool has {n} rows")
     gain = parts[hits.prototype] * (hits.cosine - hits.threshold)
     scores: Floats = np.bincount(hits.row, gain, minlength=n).astype(np.float64)
     return scores
@@ -188,18 +190,17 @@ def k_centre(
         return np.arange(n)
     if k <= 0:
         return np.zeros(0, dtype=np.int64)
-    nearest = np.full(n, np.inf)
+    away = np.full(n, np.inf)
     if covered is not None and len(covered):
-        nearest = 1.0 - (unit @ covered.T).max(axis=1)
-    start = first if first is not None else int(np.argmax(nearest))
+        away = 1.0 - nearest(unit, covered)[0]
+    start = first if first is not None else int(np.argmax(away))
     taken = [start]
-    np.minimum(nearest, 1.0 - unit @ unit[start], out=nearest)
-    nearest[start] = -1.0
-    while len(taken) < k:
-        i = int(np.argmax(nearest))
-        taken.append(i)
-        np.minimum(nearest, 1.0 - unit @ unit[i], out=nearest)
-        nearest[i] = -1.0
+    while True:
+        np.minimum(away, 1.0 - unit @ unit[taken[-1]], out=away)
+        away[taken[-1]] = -1.0
+        if len(taken) == k:
+            break
+        taken.append(int(np.argmax(away)))
     return np.array(taken, dtype=np.int64)
 
 
@@ -218,16 +219,16 @@ def seed_rows(rows: Floats, k: int, rng: Generator) -> Ints:
     if k >= n:
         return np.arange(n)
     squares = np.einsum("nd,nd->n", rows, rows)
-    nearest = np.full(n, np.inf)
+    away = np.full(n, np.inf)
     taken: list[int] = []
     free = np.ones(n, dtype=bool)
     while len(taken) < k:
-        weight = np.where(free, 1.0 if not taken else nearest, 0.0)
+        weight = np.where(free, 1.0 if not taken else away, 0.0)
         if weight.sum() <= 0:  # all that is left are copies of what is taken
             weight = free.astype(np.float64)
         i = int(rng.choice(n, p=weight / weight.sum()))
         taken.append(i)
         free[i] = False
         distance = np.maximum(squares + squares[i] - 2 * rows @ rows[i], 0.0)
-        nearest = np.minimum(nearest, distance)
+        away = np.minimum(away, distance)
     return np.array(taken, dtype=np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from osler.core import InputError, derive_rng
 
 from .budget import allocate
-from .vectors import Bools, Floats, same_length, unit_rows
+from .vectors import Bools, Floats, nearest, same_length, unit_rows
 
 RHO = 0.18
 HELD = -1
@@ -87,8 +87,7 @@ def novelty(vectors: ArrayLike, known: ArrayLike) -> Floats:
     mine = unit_rows(vectors)
     if len(np.asarray(known)) == 0:
         return np.ones(len(mine))
-    found: Floats = 1.0 - (mine @ unit_rows(known, "known vectors").T).max(axis=1)
-    return found
+    return 1.0 - nearest(mine, unit_rows(known, "known vectors"))[0]
 
 
 @dataclass(frozen=True, slots=True)

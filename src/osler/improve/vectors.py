@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from osler.core import InputError
+from osler.core import InputError, UnknownNameError
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,6 +47,28 @@ def cosine_distances(values: ArrayLike) -> Floats:
     distances: Floats = np.clip(1.0 - unit @ unit.T, 0.0, 2.0)
     np.fill_diagonal(distances, 0.0)
     return (distances + distances.T) / 2
+
+
+def nearest(unit: Floats, targets: Floats) -> tuple[Floats, Ints]:
+    """Largest cosine of each unit row (n, d) to any of ``targets`` (m, d), and which: (n,), (n,).
+
+    Read in blocks, so that memory does not grow with n x m.
+    """
+    step = max(1, 4_000_000 // len(targets))
+    best, which = np.empty(len(unit)), np.empty(len(unit), dtype=np.int64)
+    for start in range(0, len(unit), step):
+        cosines = unit[start : start + step] @ targets.T
+        top = cosines.argmax(axis=1)
+        which[start : start + step] = top
+        best[start : start + step] = cosines[np.arange(top.size), top]
+    return best, which
+
+
+def one_of(kind: str, name: str, known: Iterable[str]) -> None:
+    """Refuse a ``name`` that is not ``known``: types do not check what a user typed."""
+    names = tuple(known)
+    if name not in names:
+        raise UnknownNameError(kind, name, names)
 
 
 def same_length(**columns: object) -> int:
