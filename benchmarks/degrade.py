@@ -157,7 +157,9 @@ def target_rows(images: dict[Any, Any], seconds: float) -> list[dict[str, Any]]:
     """Our speeds against the floors of :data:`TARGETS`."""
     rows = []
     for kind, key, params, plane, side, floor in TARGETS:
-        mine, plain, hashed = ours(key, params, images[plane, side], seconds)
+        # As in the duels: the better of two tries, since machines change pace.
+        tries = [ours(key, params, images[plane, side], seconds) for _ in range(2)]
+        mine, plain, hashed = (max(found) for found in zip(*tries, strict=True))
         note = f"degrade() {plain:.0f}, with hashes {hashed:.0f}"
         rows.append(_row(f"{kind}: {key}, {side} px", mine, Peer("our floor", ""), floor, note))
         _print(rows[-1])
