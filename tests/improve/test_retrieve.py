@@ -1,11 +1,14 @@
 """Retrieval equals brute force; quotas, exclusion, stop rule; leaks; published baselines."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osler.core import InputError, derive_rng
+from osler.curate.pool import append, create_pool
 from osler.improve import (
     Forbidden,
     Hits,
@@ -20,6 +23,7 @@ from osler.improve import (
     pick_typiclust,
     range_retrieve,
     retrieval_scores,
+    retrieve_from,
     select,
     spread_out,
 )
@@ -182,6 +186,24 @@ def test_selection_from_a_source_is_that_from_its_array_in_any_order_of_hits() -
     one = select(pool.astype(np.float32), hits, np.ones(5), 60)
     two = select(OnDisk(pool), mixed, np.ones(5), 60)
     assert one.rows.tolist() == two.rows.tolist()
+
+
+def test_a_pool_on_disk_gives_the_same_selection(tmp_path: Path) -> None:
+    rows, centres = clouds(7, 400)
+    pool = create_pool(tmp_path / "pool", encoder="none", identity="n", dim=16)
+    for start in (0, 150):
+        stop = start + (150 if start == 0 else 250)
+        records = [{"sha256": str(i), "path": ""} for i in range(start, stop)]
+        pool = append(pool, records, rows[start:stop])
+    hits = retrieve_from(pool, centres)
+    stored = pool.vectors(np.arange(400))
+    brute = range_retrieve(stored, centres)
+    order = np.lexsort((hits.prototype, hits.row))
+    assert hits.row[order].tolist() == brute.row.tolist()
+    assert hits.cosine[order] == pytest.approx(brute.cosine, abs=1e-6)
+    taken = select(pool, hits, np.ones(5), 50)
+    assert taken.rows.tolist() == select(stored, hits, np.ones(5), 50).rows.tolist()
+    assert taken.rows.size == 50
 
 
 def test_uncertainty_baselines_take_the_uncertain() -> None:

@@ -35,6 +35,7 @@ from .retrieve import (
     k_centre,
     range_retrieve,
     retrieval_scores,
+    retrieve_from,
     select,
     spread_out,
 )
@@ -138,6 +139,7 @@ __all__ = [
     "range_retrieve",
     "require_agreement",
     "retrieval_scores",
+    "retrieve_from",
     "route",
     "route_compat",
     "sample_efficiency",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -14,6 +14,9 @@ from osler.core import InputError, derive_rng
 
 from .budget import allocate
 from .vectors import Floats, Ints, nearest, unit_rows
+
+if TYPE_CHECKING:
+    from osler.curate.pool import Executor, Pool
 
 COSINE = 0.75
 BLOCK = 65_536
@@ -66,6 +69,21 @@ def range_retrieve(pool: ArrayLike, anchors: ArrayLike, threshold: float = COSIN
         return Hits(empty, empty, np.zeros(0), len(targets), threshold)
     row, anchor, cosine = (np.concatenate(part) for part in zip(*found, strict=True))
     return Hits(row, anchor, cosine, len(targets), threshold)
+
+
+def retrieve_from(
+    pool: Pool, anchors: ArrayLike, threshold: float = COSINE, executor: Executor | None = None
+) -> Hits:
+    """As :func:`range_retrieve` from a pool on disk, by its own exact search.
+
+    ``executor`` scans the shards in processes or on Ray (:mod:`osler.curate.pool`). Cosines are
+    compared with the threshold and kept as float32.
+    """
+    from osler.curate.pool import range_search
+
+    targets = unit_rows(anchors, "anchors")
+    found = range_search(pool, targets, threshold, executor=executor)
+    return Hits(found.row, found.anchor, found.cos.astype(np.float64), len(targets), threshold)
 
 
 def _block_hits(
