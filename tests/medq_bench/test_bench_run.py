@@ -18,6 +18,7 @@ from osler.core import (
     ReadBlob,
     Reply,
     Request,
+    UnknownNameError,
 )
 from osler.evaluate.benchmarks import load_benchmark
 from osler.evaluate.benchmarks.medq_bench.baseline import ABOUT
@@ -192,6 +193,17 @@ def test_hostile_text_is_shown_as_text(mini: Dataset, tmp_path: Path) -> None:
     page = (tmp_path / "run" / "report.html").read_text()
     assert "<script>alert(1)" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_task_can_be_asked_alone(mini: Dataset, tmp_path: Path) -> None:
+    bench = load_benchmark("medq-bench", mini.folder, tasks="description, paired")
+    done = evaluate(bench, Told(truth(mini.cases)), tmp_path / "run")
+    assert done.n_items == 55
+    assert "without a judge" in done.summary["headline"]["about"]
+    assert done.summary["headline"]["robust"]["value"] == 1.0
+    assert "Questions: is it there" not in (tmp_path / "run" / "report.html").read_text()
+    with pytest.raises(UnknownNameError, match="perceptions"):
+        load_benchmark("medq-bench", mini.folder, tasks="perceptions")
 
 
 def test_several_trials_are_averaged(mini: Dataset, tmp_path: Path) -> None:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from osler.core import Answer, Case, InputError, Item, Prompt, ReadBlob, Reply, Sampling, Score
+from osler.core import (
+    Answer,
+    Case,
+    InputError,
+    Item,
+    Prompt,
+    ReadBlob,
+    Reply,
+    Sampling,
+    Score,
+    UnknownNameError,
+)
 from osler.evaluate.benchmarks import benchmark_card
 
 from .baseline import baseline_answers
-from .data import Dataset, open_dataset
+from .data import TASKS, Dataset, open_dataset
 from .judge import judge_prompts, readable, score_judged
 from .prompting import prompt_for
 from .score import answer_of, is_written, score_case
@@ -132,8 +144,10 @@ def load(data: str, **options: Any) -> MedQBench:
         ``mini``, a dataset folder, a table of pictures, official tables (or their folder).
     options
         ``scoring``: ``rules`` (default) or ``judge`` (a judge must be named); ``rounds``: how often
-        the judge is asked (default 1); others as :func:`.sources.dataset_for`.
+        the judge is asked (default 1); ``tasks``: only these, by comma (a model that only chooses
+        needs ``perception``); others as :func:`.sources.dataset_for`.
     """
+    tasks = options.pop("tasks", None)
     scoring = str(options.pop("scoring", "rules"))
     rounds = options.pop("rounds", None)
     if scoring not in SCORERS:
@@ -148,4 +162,19 @@ def load(data: str, **options: Any) -> MedQBench:
         from .sources import dataset_for
 
         dataset = open_dataset(dataset_for(data, **options))
+    dataset = _only(dataset, tasks)
     return JudgedMedQBench(dataset, int(rounds or 1)) if scoring == "judge" else MedQBench(dataset)
+
+
+def _only(dataset: Dataset, tasks: str | None) -> Dataset:
+    """The cases of some tasks."""
+    if tasks is None:
+        return dataset
+    wanted = {name.strip() for name in str(tasks).split(",")}
+    unknown = sorted(wanted - set(TASKS))
+    if unknown:
+        raise UnknownNameError("task of medq-bench", unknown[0], TASKS)
+    kept = tuple(case for case in dataset.cases if case.item.tags["task"] in wanted)
+    if not kept:
+        raise InputError(f"{dataset.folder} holds no {' or '.join(sorted(wanted))} items")
+    return replace(dataset, cases=kept)

@@ -44,7 +44,9 @@ def dataset_for(data: str, **options: Any) -> Path:
     given: dict[str, Any] = {}
     for name, value in options.items():
         if name not in _OPTIONS:
-            raise UnknownNameError("option of medq-bench", name, (*_OPTIONS, "scoring", "rounds"))
+            raise UnknownNameError(
+                "option of medq-bench", name, (*_OPTIONS, "scoring", "rounds", "tasks")
+            )
         try:
             given[name] = _OPTIONS[name](value) if isinstance(value, str) else value
         except ValueError as error:
