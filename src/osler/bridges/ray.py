@@ -48,7 +48,11 @@ class RayExecutor:
     def run(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
         """Results as they are ready; two jobs wait for each CPU of the cluster at most."""
         ray = self._ray
-        remote = ray.remote(num_cpus=1, max_retries=2)(function)
+
+        def task(job: Any) -> Any:  # Ray takes functions written in Python only
+            return function(job)
+
+        remote = ray.remote(num_cpus=1, max_retries=2)(task)
         limit = max(2, 2 * int(ray.cluster_resources().get("CPU", 1)))
         waiting: list[Any] = []
         try:

@@ -83,10 +83,10 @@ def blur_sigma(plane: Plane) -> float:
     """
     import cv2
 
+    if min(plane.shape) < 5:
+        return 0.0
     again = cv2.GaussianBlur(plane, (9, 9), 1.0, borderType=cv2.BORDER_REPLICATE)
     slope = _slope(plane)
-    if min(slope.shape) < 3:
-        return 0.0
     flat = slope.ravel()
     sample = flat[::7]
     steepest = np.partition(sample, -max(sample.size // 100, 1))[-max(sample.size // 100, 1)]
@@ -100,9 +100,12 @@ def blur_sigma(plane: Plane) -> float:
 
 
 def _slope(plane: Plane) -> Plane:
-    x = plane[1:-1, 2:] - plane[1:-1, :-2]
-    y = plane[2:, 1:-1] - plane[:-2, 1:-1]
-    found: Plane = np.sqrt(x * x + y * y) / 2
+    import cv2
+
+    x = cv2.subtract(plane[1:-1, 2:], plane[1:-1, :-2])
+    y = cv2.subtract(plane[2:, 1:-1], plane[:-2, 1:-1])
+    found: Plane = cv2.magnitude(x, y)
+    found *= 0.5
     return found
 
 
@@ -110,11 +113,11 @@ def sharpness(plane: Plane) -> float:
     """Variance of the Laplacian over the variance of the plane; free of gain and offset."""
     import cv2
 
-    spread = float(plane.var())
-    if spread < 1e-6:
-        return 0.0
+    spread = float(cv2.meanStdDev(plane)[1][0, 0]) ** 2
     inner = cv2.Laplacian(plane, cv2.CV_32F)[1:-1, 1:-1]
-    return float(inner.var()) / spread if inner.size else 0.0
+    if spread < 1e-6 or not inner.size:
+        return 0.0
+    return float(cv2.meanStdDev(inner)[1][0, 0]) ** 2 / spread
 
 
 def noise_slope(plane: Plane) -> float:
@@ -130,17 +133,17 @@ def noise_slope(plane: Plane) -> float:
         return 0.0
     top, left = (plane.shape[0] - side) // 2, (plane.shape[1] - side) // 2
     tile = plane[top : top + side, left : left + side]
-    window, ring, counts, frequency = _rings(side)
+    window, ring, counts, centred = _rings(side)
     power = np.abs(rfft2((tile - tile.mean()) * window)) ** 2
-    mean = np.bincount(ring, power.ravel(), len(counts))[: len(frequency)] / counts[:-1]
+    mean = np.bincount(ring, power.ravel(), len(counts))[:12] / counts[:12]
     if mean.min() <= 1e-12:
         return 0.0
-    return float(np.polyfit(frequency, np.log(mean), 1)[0])
+    return float(centred @ np.log(mean) / (centred @ centred))
 
 
 @cache
 def _rings(side: int) -> tuple[Plane, NDArray[np.int64], NDArray[Any], NDArray[Any]]:
-    """Hann window, ring of each frequency (the last one takes those not used), sizes, log f."""
+    """Hann window, ring of each frequency (the last for those not used), sizes, centred log f."""
     window = np.hanning(side).astype(np.float32)
     radius = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None, :])
     edges = np.geomspace(0.1, 0.5, 13)
@@ -148,7 +151,8 @@ def _rings(side: int) -> tuple[Plane, NDArray[np.int64], NDArray[Any], NDArray[A
     ring = np.where((ring < 0) | (ring > 11), 12, ring)
     counts = np.maximum(np.bincount(ring, minlength=13), 1)
     sums = np.bincount(ring, np.log(np.maximum(radius.ravel(), 1e-9)), 13)
-    return np.outer(window, window), ring, counts, (sums / counts)[:12]
+    logs = (sums / counts)[:12]
+    return np.outer(window, window), ring, counts, logs - logs.mean()
 
 
 def histogram(grey: NDArray[Any]) -> NDArray[np.int64]:

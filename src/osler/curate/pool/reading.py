@@ -54,9 +54,10 @@ def read_shown(path: str | Path, content: bytes | None = None) -> Shown:
     BadFileError
         If the file is broken, missing, or holds no plane of one or three channels.
     """
-    from osler.images import format_of, read, read_bytes
+    from osler.images import read, read_bytes
+    from osler.images.sniff import format_of_bytes
 
-    kind = format_of(path)
+    kind = format_of_bytes(content[:4096], Path(path).name) if content else None
     if content is not None and kind in ("png", "jpeg", "bmp"):
         image = read_bytes(content, str(path), kind)
     else:
