@@ -9,7 +9,7 @@ import pytest
 
 from osler.core import BadFileError, InputError
 from osler.curate.pool import Pool, Processes, create_pool, open_pool, range_search, top_k
-from osler.curate.pool.vectors import lifted, lowered, to_half
+from osler.curate.pool.vectors import lifted, lowered, to_half, to_single
 
 Make = Callable[..., Pool]
 
@@ -30,6 +30,8 @@ def test_lowered_blocks_are_the_numbers_themselves() -> None:
     edges = np.array([[0.0, -0.0, 1.0, -1.0, 6.1035e-05, -0.3333]], np.float16)
     block = next(lowered(edges)) * np.float32(2.0**112)
     assert np.array_equal(block, edges.astype(np.float32))
+    assert np.array_equal(to_single(half), half.astype(np.float32))
+    assert to_single(half[:0]).shape == (0, 40)
     with pytest.raises(InputError, match="vector 1"):
         to_half(np.array([[1.0], [np.nan]]))
     with pytest.raises(InputError, match="vector 0"):

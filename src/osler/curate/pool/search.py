@@ -21,13 +21,13 @@ from osler.core import InputError
 from .executors import Executor, Here
 from .shards import Shard, map_vectors
 from .store import Pool
-from .vectors import ROWS, lifted, lowered
+from .vectors import ROWS, lifted, lowered, to_single
 
 _MARGIN = 1.2e-3
 """Twice what a scan can be wrong: rounding to half precision (2**-11 at most), and sums."""
 
 _ANCHORS = 256
-_RECHECK = 8192
+_RECHECK = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,8 +157,9 @@ def _checked(
     cos = np.empty(len(row), np.float32)
     for start in range(0, len(row), _RECHECK):
         part = slice(start, start + _RECHECK)
-        theirs = _directions(vectors[row[part]])
-        cos[part] = np.einsum("ij,ij->i", wide[anchor[part]], theirs)
+        theirs = to_single(vectors[row[part]]).astype(np.float64)
+        length = np.sqrt(np.einsum("ij,ij->i", theirs, theirs))
+        cos[part] = np.einsum("ij,ij->i", wide[anchor[part]], theirs) / length
     np.minimum(cos, 1, out=cos)
     keep = cos > job.threshold
     return _joined([Hits(anchor[keep], row[keep] + job.start, cos[keep])], job.k)

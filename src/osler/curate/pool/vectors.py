@@ -49,6 +49,14 @@ def to_half(vectors: NDArray[Any]) -> NDArray[np.float16]:
     return half
 
 
+def to_single(half: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The same numbers in single precision, faster than ``astype``."""
+    if not len(half):
+        return np.zeros(half.shape, np.float32)
+    whole: NDArray[np.float32] = next(lowered(half, len(half))) * _LIFT
+    return whole
+
+
 def lifted(anchors: NDArray[Any]) -> NDArray[np.float32]:
     """Anchors as :func:`lowered` blocks need them: (dim, n), times 2**112."""
     return np.ascontiguousarray(np.asarray(anchors, np.float32).T * _LIFT)
