@@ -15,13 +15,13 @@ from osler.models.registry import load_model
 
 pytest.importorskip("inspect_ai")
 
-SAID = (
-    "A",
-    "B",
-    "The image shows severe noise. Reject.",
-    "No artefacts, no noise. The image is good.",
-    "Image A is sharp, image B shows mild blur. Image A is better.",
-)
+SAID = {
+    "Compare image A": "Image A shows severe noise, image B shows mild noise. Image B is better.",
+    "Write 3 to 5": "The image shows severe noise and mild blur. Overall it is usable.",
+    "How strong": "B",
+    "Which degradation": "The answer is C.",
+    "Does this image": "A view: Yes",
+}
 
 
 @pytest.mark.slow
@@ -32,7 +32,7 @@ def test_inspect_and_osler_give_the_same_scores(mini: Dataset, tmp_path: Path) -
     from osler.bridges.inspect_tasks import as_task
 
     bench = load_benchmark("medq-bench", mini.folder)
-    with serve(Script(choices=SAID)) as server:
+    with serve(Script(answers=SAID)) as server:
         model = load_model("vllm/fake", base_url=server.url)
         evaluate(bench, model, tmp_path / "run", limit=60, report=None)
         log = eval(

@@ -118,9 +118,14 @@ def _error(message: str) -> bytes:
 
 def _completion(text: str, script: Script) -> bytes:
     message = {"role": "assistant", "content": text}
-    usage = {"prompt_tokens": script.tokens_in, "completion_tokens": script.tokens_out}
+    usage = {
+        "prompt_tokens": script.tokens_in,
+        "completion_tokens": script.tokens_out,
+        "total_tokens": script.tokens_in + script.tokens_out,
+    }
     choice = {"index": 0, "message": message, "finish_reason": "stop"}
-    return json.dumps({"object": "chat.completion", "choices": [choice], "usage": usage}).encode()
+    head = {"id": "fake", "object": "chat.completion", "created": 0, "model": "fake"}
+    return json.dumps({**head, "choices": [choice], "usage": usage}).encode()
 
 
 @contextlib.contextmanager
