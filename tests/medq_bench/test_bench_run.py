@@ -195,6 +195,13 @@ def test_hostile_text_is_shown_as_text(mini: Dataset, tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_players_scored_by_rules_are_marked_beside_a_judge(mini: Dataset, tmp_path: Path) -> None:
+    bench = load_benchmark("medq-bench", mini.folder, scoring="judge", tasks="paired")
+    done = evaluate(bench, Told(truth(mini.cases)), tmp_path / "run", judge=Grader())
+    assert all("(scored by rules)" in b["name"] for b in done.summary["baselines"])
+    assert "by a judge" in done.summary["headline"]["about"]
+
+
 def test_a_task_can_be_asked_alone(mini: Dataset, tmp_path: Path) -> None:
     bench = load_benchmark("medq-bench", mini.folder, tasks="description, paired")
     done = evaluate(bench, Told(truth(mini.cases)), tmp_path / "run")

@@ -45,6 +45,8 @@ def summarise(
         raise InputError(f"no item can be scored ({reasons}); resume the run or check the model")
     players = {name: _player(cases, given, scored) for name, given in baselines.items()}
     main = [pair for pair in scored if not is_written(pair[0].item)] or scored
+    judged = scorer == "judge" and is_written(main[0][0].item)
+    mark = " (scored by rules)" if judged else ""
     tasks = [_task(task, scored, players, seed, scorer) for task in TASKS]
     found = {
         "trials": trials,
@@ -55,7 +57,7 @@ def summarise(
         "status_counts": dict(sorted(Counter(a.status for a in answers).items())),
         "headline": _headline(main, seed, scorer),
         "baselines": [
-            {"name": name, "about": ABOUT.get(name, ""), **_forms(_only(player, main), seed)}
+            {"name": name + mark, "about": ABOUT.get(name, ""), **_forms(_only(player, main), seed)}
             for name, player in players.items()
         ],
         "tasks": [task for task in tasks if task],

@@ -54,12 +54,15 @@ def written_section(summary: Mapping[str, Any], name: str) -> Safe:
     ]
     total = task["points"]
     best = max(task["baselines"], key=lambda b: b["points"]["robust"]["value"])
-    mark = strip("sum", task["robust"], "robust", best["robust"]["value"])
+    by_rules = task["scorer"] == "rules"  # the players are; no mark beside points of a judge
+    bar = best["robust"]["value"] if by_rules else None
+    mark = strip("sum", task["robust"], "robust", bar)
+    legend = [("robust", "robust"), ("baseline", "best degenerate player")]
     rows.append(["sum (0 to 8)", points(total["robust"]), points(total["compat"]), mark])
     return join(
         [
             paragraphs(SCORER[task["scorer"]], class_="lede"),
-            key(("robust", "robust"), ("baseline", "best degenerate player")),
+            key(*legend[: 1 + by_rules]),
             table(
                 f"Points by axis, 0 to 2 each, over {count(task['n'])} items, with 95 % intervals.",
                 [Column("Axis", False), "robust", "compat", Column("share of the most", False)],
