@@ -213,6 +213,22 @@ def test_a_task_can_be_asked_alone(mini: Dataset, tmp_path: Path) -> None:
         load_benchmark("medq-bench", mini.folder, tasks="perceptions")
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("No.", "No"),
+        ("Yes, no doubt.", "Yes"),
+        ("I have no idea", None),
+        ("There is no way to tell.", None),
+    ],
+)
+def test_no_inside_an_idiom_is_no_answer(mini: Dataset, text: str, value: str | None) -> None:
+    bench = load_benchmark("medq-bench", mini.folder)
+    item = next(c.item for c in mini.cases if c.item.tags["kind"] == "yes_no")
+    letter = bench.parse(item, Reply(text=text), 0).value
+    assert (item.options[letter] if letter else None) == value
+
+
 def test_several_trials_are_averaged(mini: Dataset, tmp_path: Path) -> None:
     bench = load_benchmark("medq-bench", mini.folder)
     case = next(c for c in mini.cases if c.item.tags["task"] == "description")
