@@ -274,6 +274,7 @@ def images(work: Path) -> dict[str, Any]:
     import cv2
 
     from osler.curate.pool import add, load_encoder
+    from osler.physics.memory import keep_freed_memory
 
     asked = json.loads((work / "settings.json").read_text())
     rng = np.random.default_rng(2)
@@ -285,6 +286,7 @@ def images(work: Path) -> dict[str, Any]:
         plane = cv2.add(plane, rng.integers(0, 12, plane.shape, dtype=np.uint8))
         planes.append(np.asarray(plane))
         cv2.imwrite(str(work / "images" / f"{number:05d}.jpg"), plane)
+    keep_freed_memory()  # as the command does
     encoder = load_encoder()
     encoder.embed(planes[:16])
     encoder_s, _ = best_of(1, lambda: encoder.embed(planes))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from osler.core import InputError, MissingError
+from osler.curate.pool.executors import prepare_worker
 
 
 class RayExecutor:
@@ -50,6 +51,7 @@ class RayExecutor:
         ray = self._ray
 
         def task(job: Any) -> Any:  # Ray takes functions written in Python only
+            prepare_worker()
             return function(job)
 
         remote = ray.remote(num_cpus=1, max_retries=2)(task)

@@ -55,7 +55,9 @@ def add(
     """
     from osler.curate.pool import Stated
     from osler.curate.pool import add as add_images
+    from osler.physics.memory import keep_freed_memory
 
+    keep_freed_memory()
     stated = Stated(modality, licence, source, patient_from)  # type: ignore[arg-type]
     with _bar("adding", sources) as progress:
         done = add_images(

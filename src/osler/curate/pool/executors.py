@@ -42,7 +42,7 @@ class Processes:
     def run(self, function: Callable[[Any], Any], jobs: Iterable[Any]) -> Iterator[Any]:
         """Results as they are ready; at most one job waits for each process."""
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(self.count, context, initializer=_single_thread)
+        pool = ProcessPoolExecutor(self.count, context, initializer=prepare_worker)
         waiting: set[Future[Any]] = set()
         try:
             for job in jobs:
@@ -62,9 +62,13 @@ class Processes:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _single_thread() -> None:
+def prepare_worker() -> None:
+    """One thread for each library, and memory that is kept: for processes of our own only."""
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = "1"
+        os.environ[name] = "1"  # before NumPy is imported, which reads them once
+    from osler.physics.memory import keep_freed_memory
+
+    keep_freed_memory()
 
 
 def executor_for(jobs: int) -> Executor:

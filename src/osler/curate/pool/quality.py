@@ -30,6 +30,9 @@ FEATURES: tuple[str, ...] = (
 
 _SIDE = 512
 _TILE = 128
+_EDGE = 4.0
+"""Square of the difference, in grey levels over two pixels, that is the least edge."""
+
 _DIFFERENCE = 1 / 3
 """Variance, in square pixels, that a central difference over 2 pixels adds to an edge."""
 
@@ -85,28 +88,23 @@ def blur_sigma(plane: Plane) -> float:
 
     if min(plane.shape) < 5:
         return 0.0
-    again = cv2.GaussianBlur(plane, (9, 9), 1.0, borderType=cv2.BORDER_REPLICATE)
-    slope = _slope(plane)
-    flat = slope.ravel()
-    sample = flat[::7]
-    steepest = np.partition(sample, -max(sample.size // 100, 1))[-max(sample.size // 100, 1)]
-    kept = np.flatnonzero(flat >= max(float(steepest), 1.0))
+    across = cv2.subtract(plane[1:-1, 2:], plane[1:-1, :-2])
+    down = cv2.subtract(plane[2:, 1:-1], plane[:-2, 1:-1])
+    power = cv2.add(cv2.multiply(across, across), cv2.multiply(down, down)).ravel()
+    sample = power[::7]
+    count = max(sample.size // 100, 1)
+    steepest = float(np.partition(sample, -count)[-count])
+    kept = np.flatnonzero(power >= max(steepest, _EDGE))
     if not kept.size:
         return 0.0
-    ratio = flat[kept] / np.maximum(_slope(again).ravel()[kept], 1e-6)
+    again = cv2.GaussianBlur(plane, (9, 9), 1.0, borderType=cv2.BORDER_REPLICATE)
+    row, column = np.divmod(kept, plane.shape[1] - 2)
+    x = again[row + 1, column + 2] - again[row + 1, column]
+    y = again[row + 2, column + 1] - again[row, column + 1]
+    ratio = power[kept] / np.maximum(x * x + y * y, 1e-9)
     middle = max(float(np.median(ratio)), 1.0 + 1e-6)
-    width = 1.0 / (middle**2 - 1.0) - _DIFFERENCE
+    width = 1.0 / (middle - 1.0) - _DIFFERENCE
     return float(np.sqrt(min(max(width, 0.0), 2500.0)))
-
-
-def _slope(plane: Plane) -> Plane:
-    import cv2
-
-    x = cv2.subtract(plane[1:-1, 2:], plane[1:-1, :-2])
-    y = cv2.subtract(plane[2:, 1:-1], plane[:-2, 1:-1])
-    found: Plane = cv2.magnitude(x, y)
-    found *= 0.5
-    return found
 
 
 def sharpness(plane: Plane) -> float:
