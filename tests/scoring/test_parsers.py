@@ -24,6 +24,8 @@ COUNT = {"A": "1", "B": "2", "C": "3", "D": "4"}
 TABLE = [
     ("C", BLUR, "C", "ok", "C"),
     ("c", BLUR, "C", "ok", "C"),
+    ("I have no idea", TWO, None, "unparsed", None),
+    ("No doubt: yes", TWO, "A", "ok", None),
     ("a", BLUR, "A", "ok", "A"),
     (" (C) ", BLUR, "C", "ok", "C"),
     ("C.", BLUR, "C", "ok", "C"),

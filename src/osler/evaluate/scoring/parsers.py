@@ -84,6 +84,7 @@ def parse_choice(text: str, options: Mapping[str, str]) -> Choice:
         return Choice(whole, "ok")
     if _only_letters(reply, options):
         return UNPARSED
+    reply = _IDIOM.sub(lambda idiom: " " * len(idiom[0]), reply)
     for rule in (_from_json, _boxed, _explicit, _line_start):
         found = rule(reply, options)
         if found is not None:
@@ -312,6 +313,11 @@ _REFUSAL = re.compile(
     r"|抱歉|无法(?:回答|确定|判断|提供|看到)|不能(?:回答|确定|判断)",
     re.I,
 )
+
+_IDIOM = re.compile(
+    r"\bno (?:idea|clue|doubt|opinion|comment|way (?:to|of) (?:tell|know|say)\w*)\b", re.I
+)
+"""Where "no" answers no question."""
 
 _TERM_BEFORE = re.compile(
     r"(?:vitamin|hepatitis|influenza|type|grade|class|stage|group|panel|figure|image|zone|level|"

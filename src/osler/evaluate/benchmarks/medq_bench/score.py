@@ -7,7 +7,6 @@ without a readable answer count as wrong; a call that failed leaves the item uns
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 
 from osler.core import Answer, Case, Item, Reply, Score
@@ -18,10 +17,6 @@ from .rubric import AXES, HIGHEST, Axes, Truth, axes
 from .rules import Reading, read_text
 
 Parts = dict[str, float | str | None]
-
-
-_IDIOM = re.compile(r"\bno (?:idea|clue|doubt|opinion|comment|way to (?:tell|know|say))\b", re.I)
-"""Where "no" is not an answer to a yes/no question."""
 
 
 def is_written(item: Item) -> bool:
@@ -38,7 +33,7 @@ def answer_of(item: Item, reply: Reply, trial: int) -> Answer:
         said = text.strip()
         status = "ok" if said else "unparsed"
         return Answer(item.id, trial, status, text, said or None, said or None)  # type: ignore[arg-type]
-    choice = parse_choice(_IDIOM.sub(" ", text), item.options)
+    choice = parse_choice(text, item.options)
     compat = parse_choice_compat(text, "".join(item.options))
     return Answer(
         item.id, trial, choice.status, text, choice.letter, compat, reply.option_probs,
