@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from osler.core import BadFileError, InputError
-from osler.curate.pool import Pool, Processes, create_pool, open_pool, range_search, top_k
+from osler.curate.pool import Pool, Processes, append, create_pool, open_pool, range_search, top_k
 from osler.curate.pool.vectors import lifted, lowered, to_half, to_single
 
 Make = Callable[..., Pool]
@@ -60,7 +60,6 @@ def test_top_k_is_brute_force_and_ties_go_to_the_lowest_rows(random_pool: Make) 
     assert np.array_equal(hits.row.reshape(2, 10), order)
     assert hits.cos[0] == pytest.approx(1)
     equal = create_pool(pool.path.parent / "equal", encoder="none", identity="n", dim=4)
-    from osler.curate.pool import append
 
     for number in range(3):
         rows = [{"sha256": f"{number}-{n}", "path": ""} for n in range(50)]
@@ -103,3 +102,27 @@ def test_a_cut_off_shard_is_said_to_be_one(random_pool: Make) -> None:
     vectors.write_bytes(content[:-1000])
     with pytest.raises(BadFileError, match=r"00001.*cut off"):
         top_k(open_pool(pool.path), np.ones((1, 32)))
+
+
+def test_many_small_shards_answer_as_one(
+    random_pool: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, many = (
+        random_pool([900]),
+        create_pool(
+            random_pool([1], seed=9).path.parent / "many", encoder="none", identity="n", dim=32
+        ),
+    )
+    vectors = np.concatenate([part for _, part in one.parts()])
+    for start in range(0, 900, 60):
+        records = [{"sha256": f"{start}-{n}", "path": ""} for n in range(60)]
+        many = append(many, records, vectors[start : start + 60])
+    anchors = np.random.default_rng(3).normal(size=(6, 32))
+    for share in (1, 150, 10_000):
+        monkeypatch.setattr("osler.curate.pool.search._SHARE", share)
+        for mine, theirs in (
+            (top_k(one, anchors, 70), top_k(many, anchors, 70)),
+            (range_search(one, anchors, 0.2), range_search(many, anchors, 0.2)),
+        ):
+            assert np.array_equal(mine.row, theirs.row)
+            assert np.allclose(mine.cos, theirs.cos, atol=2e-4)  # rounded to half once more

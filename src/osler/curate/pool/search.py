@@ -8,7 +8,7 @@ anchors, and is never above 1.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ _MARGIN = 1.2e-3
 
 _ANCHORS = 256
 _RECHECK = 1024
+_SHARE = 65_536
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,11 +49,9 @@ class Hits:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scan:
-    """One shard to scan: a job that any process can do."""
+    """Some shards to scan, (folder, shard, first row) each: a job that any process can do."""
 
-    folder: str
-    shard: Shard
-    start: int
+    parts: tuple[tuple[str, Shard, int], ...]
     anchors: NDArray[np.float64]
     threshold: float
     k: int
@@ -114,36 +113,55 @@ def _search(
     unit = _directions(wide)
     for first in range(0, len(unit), _ANCHORS):
         block = unit[first : first + _ANCHORS]
-        jobs, start = [], 0
-        for shard in pool.shards:
-            jobs.append(_Scan(str(pool.folder(shard)), shard, start, block, threshold, k))
-            start += shard.rows
-        best = _joined(list((executor or Here()).run(scan_shard, jobs)), k)
+        jobs = (_Scan(parts, block, threshold, k) for parts in _shares(pool))
+        best = _joined(list((executor or Here()).run(scan_shards, jobs)), k)
         found.append(Hits(best.anchor + first, best.row, best.cos))
     return _joined(found, k)
 
 
-def scan_shard(job: _Scan) -> Hits:
-    """Hits of one shard, with the pool's row numbers."""
-    vectors = map_vectors(Path(job.folder), job.shard)
+def _shares(pool: Pool) -> Iterator[tuple[tuple[str, Shard, int], ...]]:
+    """The shards of a pool in shares of some 65,536 rows: a small shard is no job of its own."""
+    share: list[tuple[str, Shard, int]] = []
+    start = 0
+    for shard in pool.shards:
+        share.append((str(pool.folder(shard)), shard, start))
+        start += shard.rows
+        if start - share[0][2] >= _SHARE:
+            yield tuple(share)
+            share = []
+    if share:
+        yield tuple(share)
+
+
+def scan_shards(job: _Scan) -> Hits:
+    """Hits of some shards, with the pool's row numbers."""
     ready = lifted(job.anchors)
-    anchor: list[NDArray[np.int64]] = []
-    row: list[NDArray[np.int64]] = []
     floor = np.full(len(job.anchors), job.threshold, np.float32)
     best = np.zeros((0, len(job.anchors)), np.float32)
-    for number, block in enumerate(lowered(vectors)):
-        close = block @ ready
-        if job.k:
-            size = min(job.k, len(close))
-            best = np.concatenate([best, np.partition(close, -size, axis=0)[-size:]])
-            if len(best) > job.k:
-                best = np.partition(best, -job.k, axis=0)[-job.k :]
-            if len(best) == job.k:
-                floor = np.maximum(floor, best.min(axis=0))
-        flat = np.flatnonzero(close > floor - np.float32(_MARGIN))  # faster than nonzero in 2-D
-        anchor.append(flat % close.shape[1])
-        row.append(flat // close.shape[1] + number * ROWS)
-    return _checked(job, vectors, np.concatenate(anchor), np.concatenate(row))
+    found = []
+    for folder, shard, start in job.parts:
+        vectors = map_vectors(Path(folder), shard)
+        anchor: list[NDArray[np.int64]] = []
+        row: list[NDArray[np.int64]] = []
+        for number, block in enumerate(lowered(vectors)):
+            close = block @ ready
+            if job.k:
+                best = _highest(best, close, job.k)
+                if len(best) == job.k:
+                    floor = np.maximum(floor, best.min(axis=0))
+            flat = np.flatnonzero(close > floor - np.float32(_MARGIN))  # faster than 2-D nonzero
+            anchor.append(flat % close.shape[1])
+            row.append(flat // close.shape[1] + number * ROWS)
+        hits = _checked(job, vectors, np.concatenate(anchor), np.concatenate(row))
+        found.append(Hits(hits.anchor, hits.row + start, hits.cos))
+    return _joined(found, job.k)
+
+
+def _highest(best: NDArray[np.float32], close: NDArray[np.float32], k: int) -> NDArray[np.float32]:
+    """The ``k`` highest values of each column of both, in any order."""
+    size = min(k, len(close))
+    both = np.concatenate([best, np.partition(close, -size, axis=0)[-size:]])
+    return both if len(both) <= k else np.partition(both, -k, axis=0)[-k:]
 
 
 def _checked(
@@ -162,7 +180,7 @@ def _checked(
         cos[part] = np.einsum("ij,ij->i", wide[anchor[part]], theirs) / length
     np.minimum(cos, 1, out=cos)
     keep = cos > job.threshold
-    return _joined([Hits(anchor[keep], row[keep] + job.start, cos[keep])], job.k)
+    return _joined([Hits(anchor[keep], row[keep], cos[keep])], job.k)
 
 
 def _directions(vectors: NDArray[Any]) -> NDArray[np.float64]:

@@ -70,7 +70,7 @@ class Pool:
         wanted = self._checked(rows)
         found = np.empty((len(wanted), self.dim), np.float32)
         for start, part in self.parts():
-            here = np.flatnonzero((wanted >= start) & (wanted < start + len(part)))
+            here = _within(wanted, start, len(part))
             if here.size:
                 found[here] = part[wanted[here] - start]
         return found
@@ -99,33 +99,31 @@ class Pool:
         wanted = None if rows is None else self._checked(rows)
         chunks: dict[str, list[NDArray[Any]]] = {name: [] for name in names}
         order, start = [], 0
-        for shard in self.shards:
-            here = None
-            if wanted is not None:
-                here = np.flatnonzero((wanted >= start) & (wanted < start + shard.rows))
-            if here is None or here.size:
-                read = self._read(shard, names)
-                for name in names:
-                    values = read[name]
-                    chunks[name].append(values if here is None else values[wanted[here] - start])  # type: ignore[index]
-                if here is not None:
-                    order.append(here)
-            start += shard.rows
+        with _parquet() as database:
+            for shard in self.shards:
+                here = slice(None) if wanted is None else _within(wanted, start, shard.rows)
+                if isinstance(here, slice) or here.size:
+                    read = self._read(database, shard, names)
+                    for name in names:
+                        taken = here if wanted is None else wanted[here] - start
+                        chunks[name].append(read[name][taken])
+                    if not isinstance(here, slice):
+                        order.append(here)
+                start += shard.rows
         joined = {n: np.concatenate(c) if c else _none(n) for n, c in chunks.items()}
         if not order:
             return joined
         place = np.argsort(np.concatenate(order), kind="stable")
         return {name: values[place] for name, values in joined.items()}
 
-    def _read(self, shard: Shard, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    def _read(self, database: Any, shard: Shard, names: Sequence[str]) -> dict[str, NDArray[Any]]:
         import duckdb
 
         path = self.folder(shard) / "records.parquet"
         try:
-            with duckdb.connect(config={"threads": 1, "preserve_insertion_order": True}) as db:
-                found = db.execute(
-                    f"SELECT {', '.join(names)} FROM read_parquet({quoted(path)})"  # noqa: S608 - columns are checked
-                ).fetchnumpy()
+            found = database.execute(
+                f"SELECT {', '.join(names)} FROM read_parquet({quoted(path)})"  # noqa: S608 - checked
+            ).fetchnumpy()
         except duckdb.Error as error:
             raise BadFileError(
                 path,
@@ -157,6 +155,18 @@ class Pool:
         """The quality features of all rows: (n, len(FEATURES)); NaN where there are none."""
         found = self.columns(*FEATURES)
         return np.stack([found[name] for name in FEATURES], axis=1).astype(np.float32)
+
+
+def _parquet() -> Any:
+    """A connection that reads Parquet in order, on one thread."""
+    import duckdb
+
+    return duckdb.connect(config={"threads": 1, "preserve_insertion_order": True})
+
+
+def _within(wanted: NDArray[np.int64], start: int, rows: int) -> NDArray[np.int64]:
+    """Places in ``wanted`` of the rows of a shard."""
+    return np.flatnonzero((wanted >= start) & (wanted < start + rows))
 
 
 def _dense(values: Any, name: str) -> NDArray[Any]:
