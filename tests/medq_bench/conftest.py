@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from osler.evaluate.benchmarks.medq_bench.data import Dataset
+from osler.evaluate.benchmarks.folder import Dataset
 from osler.evaluate.benchmarks.medq_bench.sources import build
 
 

@@ -17,7 +17,8 @@ from osler.cli.build import app
 from osler.core import BadFileError, InputError, UnknownNameError, content_hash
 from osler.degrade import Record, degrade, replay
 from osler.evaluate.benchmarks import list_benchmarks, load_benchmark
-from osler.evaluate.benchmarks.medq_bench.data import Dataset, open_dataset
+from osler.evaluate.benchmarks.folder import Dataset
+from osler.evaluate.benchmarks.medq_bench.data import open_dataset
 from osler.evaluate.benchmarks.medq_bench.pictures import mini_pictures
 from osler.evaluate.benchmarks.medq_bench.published import QUESTIONS, published
 from osler.evaluate.benchmarks.medq_bench.rules import read_text

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from osler.evaluate.benchmarks import load_benchmark
-from osler.evaluate.benchmarks.medq_bench.data import Dataset
+from osler.evaluate.benchmarks.folder import Dataset
 from osler.evaluate.engine import evaluate
 from osler.models.fake import Script, serve
 from osler.models.registry import load_model

@@ -21,8 +21,8 @@ from osler.core import (
     UnknownNameError,
 )
 from osler.evaluate.benchmarks import load_benchmark
+from osler.evaluate.benchmarks.folder import Dataset
 from osler.evaluate.benchmarks.medq_bench.baseline import ABOUT
-from osler.evaluate.benchmarks.medq_bench.data import Dataset
 from osler.evaluate.engine import evaluate
 
 

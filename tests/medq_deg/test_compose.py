@@ -15,9 +15,10 @@ import pytest
 from osler.core import InputError, derive_rng
 from osler.degrade import degrade
 from osler.degrade.apply import Record, replay
+from osler.evaluate.benchmarks.folder import image_path
 from osler.evaluate.benchmarks.medq_deg import compose as compose_module
 from osler.evaluate.benchmarks.medq_deg.compose import compose, deduplicate
-from osler.evaluate.benchmarks.medq_deg.data import image_path, open_dataset
+from osler.evaluate.benchmarks.medq_deg.data import open_dataset
 from osler.evaluate.benchmarks.medq_deg.plan import PUBLISHED, choose, eligible
 from osler.evaluate.benchmarks.medq_deg.questions import SourceQuestion
 from osler.evaluate.benchmarks.medq_deg.review import Verdict

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from osler.evaluate.benchmarks.medq_deg.data import image_path
+from osler.evaluate.benchmarks.folder import image_path
 from osler.evaluate.benchmarks.medq_deg.sources import build
 from osler.images import find_modality, read, ssim
 

@@ -26,8 +26,8 @@ from osler.core import (
     derive_rng,
     sha256_hex,
 )
+from osler.evaluate.benchmarks.folder import Dataset
 from osler.evaluate.benchmarks.medq_deg.benchmark import MedQDeg
-from osler.evaluate.benchmarks.medq_deg.data import Dataset
 from osler.evaluate.engine import evaluate
 
 KINDS = {

@@ -37,8 +37,8 @@ def _reader() -> Any:
         from rapidocr_onnxruntime import RapidOCR
     except ImportError as error:
         raise MissingError(
-            "finding burned-in text needs an OCR that is not installed; pip install 'osler[ocr]' && "
-            "pip install --no-deps rapidocr-onnxruntime"
+            "finding burned-in text needs an OCR that is not installed; "
+            "pip install 'osler[ocr]' && pip install --no-deps rapidocr-onnxruntime"
         ) from error
     return RapidOCR(intra_op_num_threads=1, inter_op_num_threads=1)
 

@@ -21,8 +21,9 @@ from osler.core import (
 )
 from osler.evaluate.benchmarks import benchmark_card
 
+from ..folder import Dataset
 from .baseline import baseline_answers
-from .data import TASKS, Dataset, open_dataset
+from .data import TASKS, open_dataset
 from .judge import judge_prompts, readable, score_judged
 from .prompting import prompt_for
 from .score import answer_of, is_written, score_case

@@ -29,8 +29,9 @@ from osler.degrade.apply import pixel_hash
 from osler.evaluate.benchmarks import benchmark_card
 from osler.images import Image, to_display
 
-from ..medq_deg.data import lines, store_image
-from .data import FORMAT, Dataset, Row, check_row, open_dataset, read_info
+from ..folder import Dataset, store_image
+from ..medq_deg.data import lines
+from .data import FORMAT, Row, check_row, open_dataset, read_info
 from .pictures import Clean
 from .questions import (
     ASKED,

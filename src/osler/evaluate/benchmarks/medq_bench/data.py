@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from osler.core import BadFileError, Case, Gold, ImageRef, InputError, Item, sha256_hex
+from osler.core import BadFileError, Case, Gold, ImageRef, InputError, Item
 
-from ..medq_deg.data import image_path
+from ..folder import Dataset, image_path
 
 FORMAT = "medq-bench/1"
 Task = Literal["perception", "description", "paired"]
@@ -60,32 +60,6 @@ class Row:
         return Case(item, Gold(self.answer or self.reference, evidence=evidence))
 
 
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset folder, open: ``info`` is dataset.json."""
-
-    folder: Path
-    info: Mapping[str, Any]
-    cases: tuple[Case, ...] = field(repr=False)
-
-    def read(self, ref: ImageRef) -> bytes:
-        """Bytes of an image, checked against their name.
-
-        Raises
-        ------
-        BadFileError
-            If the file is gone or its bytes have changed.
-        """
-        path = image_path(self.folder, ref)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise BadFileError(path, "is missing", "build the dataset again") from error
-        if sha256_hex(content) != ref.sha256:
-            raise BadFileError(path, "has changed since the build", "build the dataset again")
-        return content
-
-
 def open_dataset(folder: str | Path) -> Dataset:
     """Open a dataset folder and check every line, every id and that every image is there.
 
@@ -104,7 +78,9 @@ def open_dataset(folder: str | Path) -> Dataset:
     except (OSError, UnicodeDecodeError) as error:
         raise BadFileError(path, "cannot be read", "build the dataset again") from error
     cases: dict[str, Case] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
         where = f"{path}, line {number}"
         try:
             row = Row(**json.loads(line))

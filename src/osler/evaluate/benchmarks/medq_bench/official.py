@@ -20,9 +20,9 @@ from osler.core import BadFileError, ImageRef, InputError, content_hash, sha256_
 from osler.evaluate.scoring import parse_choice
 from osler.images import find_modality
 
-from ..medq_deg.data import store_image
+from ..folder import Dataset, store_image
 from .compose import is_finished, write_dataset
-from .data import Dataset, Row, check_row, open_dataset
+from .data import Row, check_row, open_dataset
 from .pictures import read_records
 from .questions import COMPARE, DESCRIBE
 

@@ -9,8 +9,8 @@ from typing import Any
 from osler.core import InputError, UnknownNameError
 from osler.settings import settings
 
+from ..folder import Dataset
 from .compose import compose
-from .data import Dataset
 from .official import import_official, official_tables
 from .pictures import mini_pictures, read_records, table_pictures
 

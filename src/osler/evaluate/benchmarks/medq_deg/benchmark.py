@@ -12,8 +12,9 @@ from osler.core import Answer, Case, Item, Prompt, ReadBlob, Reply, Score
 from osler.evaluate.benchmarks import benchmark_card
 from osler.evaluate.scoring import parse_choice, parse_choice_compat
 
+from ..folder import Dataset
 from .baseline import baseline_answers
-from .data import Dataset, open_dataset
+from .data import open_dataset
 from .score import score_case
 from .summary import summarise
 

@@ -22,7 +22,8 @@ from osler.core import InputError, alone, content_hash, write_json, write_text
 from osler.degrade import degradation_named
 from osler.degrade.apply import pixel_hash
 
-from .data import FORMAT, Dataset, lines, open_dataset, read_info
+from ..folder import Dataset
+from .data import FORMAT, lines, open_dataset, read_info
 from .family import Family, Question, build_family
 from .plan import check_levels, choose
 from .questions import SourceQuestion

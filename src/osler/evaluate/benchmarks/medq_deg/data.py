@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osler.core import BadFileError, Case, Gold, ImageRef, InputError, Item, sha256_hex, write_bytes
+from osler.core import BadFileError, Case, Gold, ImageRef, InputError, Item
+
+from ..folder import Dataset, image_path
 
 FORMAT = 1
-SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,47 +46,6 @@ class Row:
             ),
             Gold(self.answer, aliases=(self.options[self.answer],)),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Dataset:
-    """A dataset folder, open: ``info`` is dataset.json."""
-
-    folder: Path
-    info: Mapping[str, Any]
-    cases: tuple[Case, ...] = field(repr=False)
-
-    def read(self, ref: ImageRef) -> bytes:
-        """Bytes of an image, checked against their name.
-
-        Raises
-        ------
-        BadFileError
-            If the file is gone or its bytes have changed.
-        """
-        path = image_path(self.folder, ref)
-        try:
-            content = path.read_bytes()
-        except OSError as error:
-            raise BadFileError(path, "is missing", "build the dataset again") from error
-        if sha256_hex(content) != ref.sha256:
-            raise BadFileError(path, "has changed since the build", "build the dataset again")
-        return content
-
-
-def image_path(folder: Path, ref: ImageRef) -> Path:
-    """Where the image ``ref`` lies in a dataset folder."""
-    suffix = SUFFIX.get(ref.media_type, ".png")
-    return folder / "images" / ref.sha256[:2] / f"{ref.sha256}{suffix}"
-
-
-def store_image(folder: Path, content: bytes, media_type: str = "image/png") -> ImageRef:
-    """Write an image under its hash, once."""
-    ref = ImageRef(sha256_hex(content), media_type)
-    path = image_path(folder, ref)
-    if not path.exists():
-        write_bytes(path, content)
-    return ref
 
 
 def open_dataset(folder: str | Path) -> Dataset:

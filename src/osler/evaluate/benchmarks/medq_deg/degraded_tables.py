@@ -15,8 +15,9 @@ from osler.core import InputError, UnknownNameError, content_hash, write_json, w
 from osler.degrade import degradation_named
 from osler.images import format_of
 
+from ..folder import Dataset, store_image
 from .compose import counts
-from .data import FORMAT, Dataset, lines, open_dataset, read_info, store_image
+from .data import FORMAT, lines, open_dataset, read_info
 from .family import group_of
 from .plan import asks_for_side
 from .rows import QuestionRow

@@ -14,7 +14,7 @@ from osler.degrade import degradation_named, degrade, frame_of, transform_points
 from osler.degrade.apply import Record
 from osler.images import Image, to_display
 
-from .data import store_image
+from ..folder import store_image
 from .marks import corners_of, draw_outline
 from .plan import asks_for_side
 from .questions import SourceQuestion

@@ -113,7 +113,7 @@ def _records(path: Path) -> list[tuple[str, Mapping[str, Any]]]:
         raise BadFileError(path, "is no review; .csv, .tsv, .json and .jsonl can be read")
     try:
         if suffix == ".jsonl":
-            entries = [json.loads(line) for line in text.splitlines() if line.strip()]
+            entries = [json.loads(line) for line in text.split("\n") if line.strip()]
         else:
             entries = json.loads(text)
     except ValueError as error:

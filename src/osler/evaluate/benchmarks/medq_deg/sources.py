@@ -11,8 +11,8 @@ from osler.core import InputError, UnknownNameError
 from osler.images import modality_named
 from osler.settings import settings
 
+from ..folder import Dataset
 from .compose import compose
-from .data import Dataset
 from .degraded_tables import import_degraded, is_degraded, with_clean_half
 from .review import read_review
 from .rows import QuestionRow
