@@ -90,7 +90,7 @@ def all_rows(quick: bool, peer_python: str) -> list[dict[str, Any]]:
             "rows": 50_000 if quick else 1_000_000,
             "dim": 384,
             "hashes": 200_000,
-            "images": 60 if quick else 400,
+            "images": 200 if quick else 400,
             "quick": quick,
         }
         (work / "settings.json").write_text(json.dumps(settings))

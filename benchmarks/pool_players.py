@@ -192,7 +192,11 @@ def checked(stored: Any, queries: Any, index: Any) -> tuple[Any, Any]:
 
 
 def lancedb(work: Path) -> dict[str, Any]:
-    """IVF-PQ on disk, nprobes 64, refine factor 20; it has no query by range for many anchors."""
+    """IVF-PQ on disk, nprobes 64, refine factor 20.
+
+    Its ``distance_range`` finds next to nothing over this index (0.40), so a range query is the
+    nearest 10,000 of each anchor, of which those above the threshold are kept.
+    """
     import lancedb as library
     import pyarrow
 
@@ -227,9 +231,10 @@ def lancedb(work: Path) -> dict[str, Any]:
     def within() -> tuple[Any, Any]:
         found = []
         for query in queries[:64]:
-            asked = table.search(query).distance_type("cosine").nprobes(64).refine_factor(2)
-            asked = asked.distance_range(upper_bound=1 - THRESHOLD).select(["id"]).limit(20_000)
-            found.append(asked.to_arrow()["id"].to_numpy())
+            asked = table.search(query).distance_type("cosine").nprobes(64).refine_factor(1)
+            near = asked.select(["id", "_distance"]).limit(10_000).to_arrow()
+            close = near["_distance"].to_numpy() < 1 - THRESHOLD
+            found.append(near["id"].to_numpy()[close])
         anchor = np.repeat(np.arange(64), [len(rows) for rows in found])
         return anchor, np.concatenate(found)
 
@@ -240,7 +245,7 @@ def lancedb(work: Path) -> dict[str, Any]:
         "top_rate": 200 / top_s,
         "peak_mb": peak_mb() - before,
         "version": version("lancedb"),
-        "note": f"{lists} lists, 48 bytes, nprobes 64, refine 20 (range: one query an anchor)",
+        "note": f"{lists} lists, 48 bytes, nprobes 64, refine 20; range from nearest 10,000",
         **judged(work, anchor, row, top),
     }
 
