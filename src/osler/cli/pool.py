@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     help="A pool of images by the million: hashes, quality features and vectors in a folder of "
     "shards; exact search, near-duplicates, overlap with test images, export.",
 )

@@ -26,8 +26,8 @@ from .shards import Shard
 from .sources import Candidate, Stated, candidates
 from .store import Pool, create_pool, free_names, save
 
-SHARD_ROWS = 2048
-"""Images of a shard: half a minute of work, which is what a kill can cost each process."""
+SHARD_ROWS = 1024
+"""Images of a shard: some 13 seconds of work, which is what a kill can cost each process."""
 
 
 @dataclass(frozen=True, slots=True)
