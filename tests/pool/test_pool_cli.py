@@ -58,6 +58,10 @@ def test_stats_search_dedup_overlap_export(pool: Path, tmp_path: Path) -> None:
     leaks.write_text(_run("overlap", pool, test.parent, "--patients", patients, "--json"))
     kinds = {one["kind"] for one in json.loads(leaks.read_text())["overlaps"]}
     assert {"phash", "patient"} <= kinds
+    save(tmp_path / "by" / "case2" / "x.png", picture(900, 120))
+    by_folder = _run("overlap", pool, tmp_path / "by", "--patient-from", "folder", "--json")
+    (one,) = json.loads(by_folder)["overlaps"]
+    assert (one["kind"], one["other"], Path(one["path"]).name) == ("patient", "case2", "2.png")
     out = tmp_path / "out"
     assert "4 images" in _run("export", pool, out, "--without", duplicates, "--without", leaks)
     names = [line.split("\t")[2] for line in (out / "images.tsv").read_text().splitlines()[1:]]

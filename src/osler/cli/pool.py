@@ -195,6 +195,9 @@ def overlap(
     patients: Annotated[
         Path | None, typer.Option(help="Text file with a patient key a line, none may be in.")
     ] = None,
+    patient_from: Annotated[
+        str, typer.Option(help="Patients of the test images: none, folder, column, dicom.")
+    ] = "none",
     max_distance: Annotated[int, typer.Option(min=0, max=31, help="Bits of pHash.")] = 6,
     min_cos: Annotated[float, typer.Option(min=-1, max=1, help="Cosine of vectors.")] = 0.98,
     crops: Annotated[
@@ -208,17 +211,22 @@ def overlap(
 
     Nothing is removed: osler pool export --without FILE leaves out what this lists with --json.
     """
-    from osler.curate.pool import open_pool
+    from osler.curate.pool import open_pool, read_shown
     from osler.curate.pool import overlap as overlaps
     from osler.curate.pool.sources import Stated, candidates
 
-    named = [one.path for one in candidates(files, Stated())] if files else []
+    stated = Stated(patient_from=patient_from)  # type: ignore[arg-type]
+    tests = list(candidates(files, stated)) if files else []
+    named = [one.path for one in tests]
+    keys = {one.patient for one in tests} | set(_lines_of(patients) if patients else ())
+    if patient_from == "dicom":
+        keys |= {read_shown(path).patient for path in named}
     opened = open_pool(pool)
     with _bar("comparing", total=len(named)) as progress:
         done = overlaps(
             opened,
             named,
-            patients=_lines_of(patients) if patients else (),
+            patients=keys,
             max_distance=max_distance,
             min_cos=min_cos,
             crops=crops,
