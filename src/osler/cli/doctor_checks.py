@@ -28,6 +28,7 @@ ENABLES = {
     "hf": "local vision models, hf/...",
     "ocr": "finding burned-in text",
     "inspect": "Inspect AI, both ways",
+    "ray": "shards of a pool on a Ray cluster",
     "docs": "building the documentation",
     "dev": "developing Osler",
 }
