@@ -227,6 +227,8 @@ def test_refusals() -> None:
         degrade(x, "gaussian_blur", 1, seed=0, params={"sigma": "x"})
     with pytest.raises(InputError, match="finite"):
         degrade(x, "gaussian_blur", 1, seed=0, params={"sigma": float("nan")})
+    with pytest.raises(InputError, match="views of sparse_view is 1000000; counts go up to 10,000"):
+        degrade(x, "sparse_view", 1, seed=0, modality="ct", params={"views": 1_000_000})
     with pytest.raises(InputError, match="no physical sense for pathology"):
         degrade(x, "undersampling", 1, seed=0, modality="pathology")
     with pytest.raises(InputError, match="not stated"):

@@ -292,6 +292,9 @@ def _refuse_senseless(entry: Degradation, modality: Modality | None, source: str
     )
 
 
+_MOST = 10_000  # views, bits, blobs: beyond it a call would run for hours
+
+
 def full_params(
     entry: Degradation,
     level: int,
@@ -317,6 +320,11 @@ def full_params(
         _check_kind(value, f"parameter {name} of {entry.key}")
         if _kind(value) != _kind(usual):
             raise InputError(f"parameter {name} of {entry.key} is {_kind(usual)}, not {value!r}")
+        counted = isinstance(usual, int) and isinstance(value, int | float)
+        if counted and abs(value) > _MOST:  # type: ignore[arg-type]
+            raise InputError(
+                f"parameter {name} of {entry.key} is {value}; counts go up to {_MOST:,}"
+            )
         merged[name] = value
     return merged if level else {}
 
