@@ -61,7 +61,7 @@ def test_import_takes_less_than_0_3_s() -> None:
 
 
 def test_help_takes_less_than_0_6_s() -> None:
-    assert _seconds([sys.executable, "-m", "osler.cli.main", "--help"]) < 0.6
+    assert _seconds([sys.executable, "-m", "osler.cli.main", "--help"], 10) < 0.6
 
 
 def test_median_is_a_sane_clock() -> None:

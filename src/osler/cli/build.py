@@ -54,6 +54,14 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
         raise InputError(f"{option} {text!r} is no list of whole numbers such as 1,2") from error
 
 
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset; new or empty.")]
+Images = Annotated[
+    Path | None,
+    typer.Option(help="Folder that image paths start from (default: that of the table)."),
+]
+Seed = Annotated[int, typer.Option("--seed", "-s", help="Fixes every choice and all noise.")]
+
+
 @app.command("medq-deg")
 def medq_deg(
     data: Annotated[
@@ -64,14 +72,9 @@ def medq_deg(
             "for tables that belong together, such as the official good and simulate files.",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset; new or empty.")],
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that image paths start from (default: that of the table)."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", "-s", help="Fixes every choice and all noise.")
-    ] = 0,
+    out: Out,
+    images: Images = None,
+    seed: Seed = 0,
     review: Annotated[
         Path | None,
         typer.Option(help="Reviewers' decisions: columns index, degradation, keep, reason."),
@@ -173,14 +176,9 @@ def medq_bench(
             "tables (each by its own --data, or their folder).",
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the dataset; new or empty.")],
-    images: Annotated[
-        Path | None,
-        typer.Option(help="Folder that image paths start from (default: that of the table)."),
-    ] = None,
-    seed: Annotated[
-        int, typer.Option("--seed", "-s", help="Fixes every choice and all noise.")
-    ] = 0,
+    out: Out,
+    images: Images = None,
+    seed: Seed = 0,
     per_picture: Annotated[int, typer.Option(min=1, max=8, help="Degradations a picture.")] = 2,
     modality: Annotated[
         str | None, typer.Option(help="Modality of all images, where the table states none.")

@@ -7,12 +7,14 @@ benchmark's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from osler.core import BadFileError, Case, ImageRef, sha256_hex, write_bytes
+from osler.core import BadFileError, Case, ImageRef, ReadBlob, sha256_hex, write_bytes
+
+from . import benchmark_card
 
 SUFFIX = {"image/png": ".png", "image/jpeg": ".jpg", "image/webp": ".webp", "image/bmp": ".bmp"}
 
@@ -56,3 +58,31 @@ def store_image(folder: Path, content: bytes, media_type: str = "image/png") -> 
     if not path.exists():
         write_bytes(path, content)
     return ref
+
+
+class OverDataset:
+    """The part of a benchmark that only hands on its dataset; ``name`` is the card's."""
+
+    name: str
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.version = benchmark_card(self.name).version
+
+    @property
+    def data_folder(self) -> Path:
+        """The dataset folder; run.json names it, so that the report finds the images."""
+        return self.dataset.folder
+
+    @property
+    def data_info(self) -> Mapping[str, Any]:
+        """``dataset.json``: name, version, hash, counts, sources, licences."""
+        return self.dataset.info
+
+    def cases(self) -> Sequence[Case]:
+        """All cases, those of one source together."""
+        return self.dataset.cases
+
+    def read_blob(self) -> ReadBlob:
+        """Reads an image of the dataset, checked against its hash."""
+        return self.dataset.read

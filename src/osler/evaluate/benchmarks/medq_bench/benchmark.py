@@ -13,7 +13,6 @@ from osler.core import (
     InputError,
     Item,
     Prompt,
-    ReadBlob,
     Reply,
     Sampling,
     Score,
@@ -21,7 +20,7 @@ from osler.core import (
 )
 from osler.evaluate.benchmarks import benchmark_card
 
-from ..folder import Dataset
+from ..folder import Dataset, OverDataset
 from .baseline import baseline_answers
 from .data import TASKS, open_dataset
 from .judge import judge_prompts, readable, score_judged
@@ -33,33 +32,11 @@ NAME = "medq-bench"
 SCORERS = ("rules", "judge")
 
 
-class MedQBench:
+class MedQBench(OverDataset):
     """The benchmark over one dataset; descriptions are scored by rules. See README.md."""
 
     name = NAME
     scorer = "rules"
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.version = benchmark_card(NAME).version
-
-    @property
-    def data_folder(self) -> Path:
-        """The dataset folder; run.json names it, so that the report finds the images."""
-        return self.dataset.folder
-
-    @property
-    def data_info(self) -> Mapping[str, Any]:
-        """``dataset.json``."""
-        return self.dataset.info
-
-    def cases(self) -> Sequence[Case]:
-        """All cases, those of one picture together."""
-        return self.dataset.cases
-
-    def read_blob(self) -> ReadBlob:
-        """Reads an image of the dataset, checked against its hash."""
-        return self.dataset.read
 
     def prompt(self, item: Item) -> Prompt:
         """See :func:`.prompting.prompt_for`."""

@@ -8,11 +8,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from osler.core import Answer, Case, Item, Prompt, ReadBlob, Reply, Score
+from osler.core import Answer, Case, Item, Prompt, Reply, Score
 from osler.evaluate.benchmarks import benchmark_card
 from osler.evaluate.scoring import parse_choice, parse_choice_compat
 
-from ..folder import Dataset
+from ..folder import OverDataset
 from .baseline import baseline_answers
 from .data import open_dataset
 from .score import score_case
@@ -27,32 +27,10 @@ def prompt_template() -> str:
     return (files(__package__) / "prompts" / "answer.md").read_text(encoding="utf-8").strip()
 
 
-class MedQDeg:
+class MedQDeg(OverDataset):
     """The benchmark over one dataset; see README.md of this folder."""
 
     name = NAME
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.version = benchmark_card(NAME).version
-
-    @property
-    def data_folder(self) -> Path:
-        """The dataset folder; run.json names it, so that the report finds the images."""
-        return self.dataset.folder
-
-    @property
-    def data_info(self) -> Mapping[str, Any]:
-        """``dataset.json``: name, version, hash, counts, sources, licences."""
-        return self.dataset.info
-
-    def cases(self) -> Sequence[Case]:
-        """All cases, those of one source question together."""
-        return self.dataset.cases
-
-    def read_blob(self) -> ReadBlob:
-        """Reads an image of the dataset, checked against its hash."""
-        return self.dataset.read
 
     def prompt(self, item: Item) -> Prompt:
         """The image, then question and lettered options, asking for the letter only."""
