@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from osler.images.quality import FEATURES, measure
+
     from .duplicates import duplicate_groups
     from .encoders import DEFAULT, PoolEncoder, identity_of, load_encoder
     from .executors import Executor, Here, Processes, executor_for
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from .hashes import dhash, hamming, near_between, near_pairs, phash
     from .ingest import Added, add
     from .leakage import KINDS, Overlap, Overlaps, overlap
-    from .quality import FEATURES, measure
     from .reading import Shown, read_record, read_shown
     from .search import Hits, range_search, top_k
     from .shards import COLUMNS, Shard
@@ -46,8 +47,8 @@ _HOME = {
     "phash": "hashes",
     "Added": "ingest",
     "add": "ingest",
-    "FEATURES": "quality",
-    "measure": "quality",
+    "FEATURES": "osler.images.quality",
+    "measure": "osler.images.quality",
     "Shown": "reading",
     "read_record": "reading",
     "read_shown": "reading",
@@ -111,7 +112,8 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    home = _HOME[name]
+    value = getattr(import_module(home if "." in home else f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
 

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import BadFileError, OslerError, sha256_hex
+from osler.images.quality import measure
 
 from .encoders import PoolEncoder, load_encoder
 from .hashes import dhash, phash
-from .quality import measure
 from .reading import Shown, read_content, read_shown
 from .shards import Shard, write_shard
 from .sources import Candidate, PatientFrom

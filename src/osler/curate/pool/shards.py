@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import BadFileError, InputError, write_json
-
-from .quality import FEATURES
+from osler.images.quality import FEATURES
 
 COLUMNS: dict[str, str] = {
     "sha256": "VARCHAR",

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import BadFileError, InputError, UnknownNameError, write_json
+from osler.images.quality import FEATURES
 
-from .quality import FEATURES
 from .shards import (
     COLUMNS,
     Shard,

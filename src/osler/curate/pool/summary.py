@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .quality import FEATURES
+from osler.images.quality import FEATURES
+
 from .store import Pool, broken_shards
 
 

@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from osler.curate.pool import FEATURES, measure, quality
+from osler.curate.pool import FEATURES, measure
+from osler.images import quality
 
 
 def _noise(sigma: float, side: int = 256, seed: int = 0) -> np.ndarray:
