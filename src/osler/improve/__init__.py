@@ -1,6 +1,13 @@
 """From failures to the data that would mend them, and whether it did: pure functions."""
 
-from .agreement import alpha_estimate, coded, cohen_kappa, krippendorff_alpha, require_agreement
+from osler.curate.annotate.agreement import (
+    alpha_estimate,
+    coded,
+    cohen_kappa,
+    krippendorff_alpha,
+    require_agreement,
+)
+
 from .baselines import (
     pick_badge,
     pick_coreset,

@@ -7,15 +7,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from osler.core import Estimate, InputError
-from osler.evaluate.scoring import wilson
+from osler.core import InputError
+from osler.curate.annotate.gold import GoldResult, gold_results
 
 from .lint import contradictions, incoherence
 
+__all__ = [
+    "VERDICTS",
+    "Balance",
+    "Finding",
+    "GoldResult",
+    "Label",
+    "Verdict",
+    "check_label",
+    "class_balance",
+    "gold_results",
+]
+
 Verdict = Literal["good", "usable", "reject"]
 VERDICTS: tuple[str, ...] = ("good", "usable", "reject")
-GOLD_ACCURACY = 0.8
-GOLD_LEAST = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,37 +103,3 @@ def class_balance(
     if share > limit:
         told.append(f"{share:.0%} of the labels are {name}: a constant answer would be as right")
     return Balance(dict(sorted(counts.items())), share, tuple(told))
-
-
-@dataclass(frozen=True, slots=True)
-class GoldResult:
-    """One rater on gold items: ``accuracy`` with Wilson's interval, and the ``verdict``."""
-
-    rater: str
-    accuracy: Estimate
-    verdict: Literal["passed", "failed", "too few"]
-
-
-def gold_results(
-    raters: Sequence[str],
-    right: Sequence[bool],
-    *,
-    accuracy: float = GOLD_ACCURACY,
-    least: int = GOLD_LEAST,
-) -> list[GoldResult]:
-    """Each rater's accuracy on items whose truth is known, lowest first.
-
-    Below ``least`` gold items nothing is said; a rater below ``accuracy`` fails.
-    """
-    if len(raters) != len(right):
-        raise InputError(f"{len(raters)} raters and {len(right)} gold outcomes do not match")
-    found = []
-    for rater in sorted(set(raters)):
-        mine = [ok for who, ok in zip(raters, right, strict=True) if who == rater]
-        n, share = len(mine), sum(mine) / len(mine)
-        low, high = wilson(sum(mine), n)
-        verdict: Literal["passed", "failed", "too few"] = "too few"
-        if n >= least:
-            verdict = "passed" if share >= accuracy else "failed"
-        found.append(GoldResult(rater, Estimate(share, low, high, n, n), verdict))
-    return sorted(found, key=lambda g: (g.accuracy.value, g.rater))

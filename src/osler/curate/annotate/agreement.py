@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from osler.core import Estimate, InputError, derive_rng
+from osler.core import Estimate, InputError, UnknownNameError, derive_rng
 
-from .vectors import Floats, one_of
-
+Floats = NDArray[np.float64]
 Level = Literal["nominal", "ordinal", "interval"]
 Weights = Literal["none", "linear", "quadratic"]
 ALPHA_LIMIT = 0.7
@@ -33,7 +32,7 @@ def cohen_kappa(first: ArrayLike, second: ArrayLike, weights: Weights = "none") 
     distance of the two ranks among the values that occur. 1 perfect, 0 chance; NaN when both
     raters gave one and the same rating throughout.
     """
-    one_of("weights", weights, get_args(Weights))
+    _one_of("weights", weights, get_args(Weights))
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1 or a.size == 0:
         raise InputError(f"kappa needs two raters of the same items, not {a.size} and {b.size}")
@@ -55,7 +54,7 @@ def krippendorff_alpha(ratings: ArrayLike, level: Level = "nominal") -> float:
     ratings say nothing. ``level``: nominal (equal or not), ordinal (ranks), interval (squared
     difference). NaN when fewer than two different values occur: agreement cannot be told then.
     """
-    one_of("level", level, get_args(Level))
+    _one_of("level", level, get_args(Level))
     values, units = _units(ratings)
     return _alpha(_coincidences(units).sum(axis=0), values, level)
 
@@ -72,10 +71,10 @@ def alpha_estimate(
 
     A draw in which a single value occurs has no alpha and is left out.
     """
-    one_of("level", level, get_args(Level))
+    _one_of("level", level, get_args(Level))
     values, units = _units(ratings)
     parts = _coincidences(units)
-    value = _alpha(parts.sum(axis=0), values, level)
+    value = float(_alpha(parts.sum(axis=0), values, level))
     rng = derive_rng("alpha", seed)
     n = len(parts)
     drawn = []
@@ -110,6 +109,12 @@ def require_agreement(
             "the round is refused, adjudicate the labels and rate again"
         )
     return alpha
+
+
+def _one_of(kind: str, name: str, known: Sequence[str]) -> None:
+    """Refuse a ``name`` that is not ``known``: types do not check what a user typed."""
+    if name not in known:
+        raise UnknownNameError(kind, name, known)
 
 
 def _units(ratings: ArrayLike) -> tuple[Floats, Floats]:
