@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 from osler.core import InputError, Request
@@ -48,7 +49,7 @@ def chat_text(processor: Any, request: Request) -> str:
 
     prompt = request.prompt
     content = [
-        {"type": "text", "text": _defused(processor, part)}
+        {"type": "text", "text": defused(processor, part)}
         if isinstance(part, str)
         else {"type": "image"}
         for part in prompt.parts
@@ -58,12 +59,28 @@ def chat_text(processor: Any, request: Request) -> str:
     user = {"role": "user", "content": content}
     if not prompt.system:
         return _render(processor, [user])
-    system = {"type": "text", "text": _defused(processor, prompt.system)}
+    system = {"type": "text", "text": defused(processor, prompt.system)}
     try:
         return _render(processor, [{"role": "system", "content": [system]}, user])
     except TemplateError:
         head = {"type": "text", "text": system["text"] + "\n\n"}
         return _render(processor, [{"role": "user", "content": [head, *content]}])
+
+
+def model_inputs(processor: Any, texts: Sequence[str], pictures: Sequence[Sequence[Any]]) -> Any:
+    """Tensors of one batch: ``texts`` of :func:`chat_text`, padded, with their ``pictures``.
+
+    Either every row has pictures or none has: processors want it so.
+    """
+    start = processor.tokenizer.bos_token
+    return processor(
+        text=list(texts),
+        images=[list(row) for row in pictures] if pictures[0] else None,
+        padding=True,
+        return_tensors="pt",
+        # A chat template that writes the start token itself must not get a second one.
+        add_special_tokens=not (start and texts[0].startswith(start)),
+    )
 
 
 def _render(processor: Any, messages: list[dict[str, Any]]) -> str:
@@ -82,7 +99,7 @@ def _plain_text(processor: Any, system: str, content: list[dict[str, str]]) -> s
     return "\n".join([system, *lines] if system else lines)
 
 
-def _defused(processor: Any, text: str) -> str:
+def defused(processor: Any, text: str) -> str:
     """``text`` in which the checkpoint's control tokens are broken by a blank.
 
     A question that quotes ``<image>`` or an end-of-turn mark must stay a question: as a control

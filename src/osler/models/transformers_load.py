@@ -23,7 +23,10 @@ DTYPES = ("auto", "float32", "float16", "bfloat16")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A loaded network with its processor; ``revision`` identifies the exact weights."""
+    """A loaded network with its processor; ``revision`` identifies the exact weights.
+
+    ``adapter`` is the SHA-256 of the adapter that the network wears, or empty.
+    """
 
     network: Any
     processor: Any
@@ -31,6 +34,7 @@ class Checkpoint:
     revision: str
     device: str
     dtype: str
+    adapter: str = ""
 
 
 def open_checkpoint(

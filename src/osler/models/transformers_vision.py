@@ -20,6 +20,7 @@ from typing import Any
 from osler.core import (
     Capabilities,
     Failure,
+    ImageRef,
     InputError,
     ReadBlob,
     Reply,
@@ -31,7 +32,8 @@ from osler.core import (
 from osler.settings import settings
 
 from .registry import check_options
-from .transformers_chat import chat_text, picture
+from .transformers_adapter import read_adapter, wear_adapter
+from .transformers_chat import chat_text, model_inputs, picture
 from .transformers_draw import (
     SeededDraw,
     StopAtText,
@@ -49,6 +51,7 @@ OPTIONS: Mapping[str, str] = {
     "choose": "true: weigh the option letters by their probability instead of writing a reply",
     "offline": "true: use only what is already on this machine",
     "trust_remote_code": "true: run Python code that comes with the checkpoint",
+    "adapter": "folder of a LoRA adapter (safetensors) that was trained on this checkpoint",
 }
 
 
@@ -68,6 +71,8 @@ def load(name: str, **options: Any) -> TransformersVision:
         An option is not known, or its value has no meaning.
     MissingError, FatalModelError
         As :func:`osler.models.transformers_load.open_checkpoint`.
+    BadFileError, InputError
+        The adapter is damaged, of another base, or no LoRA in safetensors.
     """
     check_options("hf/ models", options, OPTIONS)
     try:
@@ -76,24 +81,32 @@ def load(name: str, **options: Any) -> TransformersVision:
         batch = 0
     if batch < 1:
         raise InputError(f"batch must be a whole number from 1, not {options['batch']!r}")
+    checkpoint = open_by_options(name, options)
+    return TransformersVision(
+        checkpoint, batch=batch, choose=truth("choose", options.get("choose", False))
+    )
+
+
+def open_by_options(name: str, options: Mapping[str, Any]) -> Checkpoint:
+    """The checkpoint that :func:`load` asks, with its adapter; training opens the very same."""
+    check_options("hf/ models", options, OPTIONS)
     source = name.removeprefix("hf/")
     if not source:
         raise InputError("hf/ needs a model: hf/ORG/NAME on the Hub, or hf/./folder")
-    offline = _truth("offline", options.get("offline", False)) or settings().offline
+    # Read before the large base is, so that a wrong one is refused at once.
+    adapter = read_adapter(str(options["adapter"])) if options.get("adapter") else None
     checkpoint = open_checkpoint(
         source,
         device=str(options.get("device", "auto")),
         dtype=str(options.get("dtype", "auto")),
         revision=options.get("revision"),
-        offline=offline,
-        trust_remote_code=_truth("trust_remote_code", options.get("trust_remote_code", False)),
+        offline=truth("offline", options.get("offline", False)) or settings().offline,
+        trust_remote_code=truth("trust_remote_code", options.get("trust_remote_code", False)),
     )
-    return TransformersVision(
-        checkpoint, batch=batch, choose=_truth("choose", options.get("choose", False))
-    )
+    return checkpoint if adapter is None else wear_adapter(checkpoint, adapter)
 
 
-def _truth(key: str, value: Any) -> bool:
+def truth(key: str, value: Any) -> bool:
     words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
     found = words.get(str(value).strip().lower())
     if found is None:
@@ -120,7 +133,7 @@ class TransformersVision:
         self._checkpoint = checkpoint
         self._choose = choose
         self._lock = threading.Lock()
-        self._ends = _forget_defaults(checkpoint)
+        self._ends = forget_defaults(checkpoint)
 
     def identity(self) -> Mapping[str, str]:
         """What decides the answers: model, exact revision, dtype, how images are prepared.
@@ -135,6 +148,7 @@ class TransformersVision:
             "dtype": self._checkpoint.dtype,
             "image_processor": type(self._checkpoint.processor.image_processor).__name__,
             "mode": "choose" if self._choose else "write",
+            **({"adapter": self._checkpoint.adapter} if self._checkpoint.adapter else {}),
         }
 
     async def reply(self, requests: Sequence[Request], read: ReadBlob) -> list[Reply]:
@@ -173,8 +187,12 @@ class TransformersVision:
             request.repeat,
             content_hash(request.prompt, 32),
         )
-        pictures = tuple(picture(read(ref)) for ref in request.prompt.images)
+        pictures = tuple(self._picture(ref, read) for ref in request.prompt.images)
         return _Row(request, chat_text(self._checkpoint.processor, request), pictures, seed)
+
+    def _picture(self, ref: ImageRef, read: ReadBlob) -> Any:
+        """An image as the processor takes it."""
+        return picture(read(ref))
 
     def _answer(self, rows: list[_Row]) -> list[Reply]:
         """Replies of one batch; one that fails as a whole is tried in halves, then alone."""
@@ -262,15 +280,8 @@ class TransformersVision:
         import torch
 
         processor, network = self._checkpoint.processor, self._checkpoint.network
-        texts = [row.text for row in rows]
-        start = processor.tokenizer.bos_token
-        inputs = processor(
-            text=texts,
-            images=[list(row.pictures) for row in rows] if rows[0].pictures else None,
-            padding=True,
-            return_tensors="pt",
-            # A chat template that writes the start token itself must not get a second one.
-            add_special_tokens=not (start and texts[0].startswith(start)),
+        inputs = model_inputs(
+            processor, [row.text for row in rows], [row.pictures for row in rows]
         ).to(network.device, dtype=network.dtype)
         criteria: list[Callable[..., Any]] = []
         if any(row.request.sampling.stop for row in rows):
@@ -302,7 +313,7 @@ def _drawn_letter(probs: Mapping[str, float], row: _Row) -> str:
     return letters[scores.index(max(scores))]
 
 
-def _forget_defaults(checkpoint: Checkpoint) -> frozenset[int]:
+def forget_defaults(checkpoint: Checkpoint) -> frozenset[int]:
     """Reset the checkpoint's sampling habits; return the tokens that end a reply."""
     from transformers import GenerationConfig
 
