@@ -1,0 +1,167 @@
+"""Stage curve: how accuracy grows with labels, chosen by the engine against chosen at random.
+
+Labels of randomly chosen images are needed for it, so it is drawn where they are known
+beforehand: with a simulated annotator.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from osler.core import ImageRef, Item, derive_rng, write_json
+
+from ..curves import learning_curve, sample_efficiency
+from ..retrieve import retrieve_from, select
+from ..training_set import Example, TrainingSet, write_training_set
+from ..vectors import Bools
+from .context import Round, read_lines, tidy
+from .gate import gate_right
+from .retrieve import candidates, png_of
+from .stage import Done, Stage
+from .train import train
+from .truth import Truths, mistaken
+
+Labelled = tuple[Item, ImageRef, str]
+
+
+def _run(round_: Round, folder: Path) -> Done:
+    sizes = list(round_.plan.curve)
+    seeds = round_.plan.curve_seeds
+    base = float(np.nanmean(gate_right(round_, "curve", round_.model(), folder / "0",
+                                       report=False)))  # fmt: skip
+    arms: dict[str, list[list[float]]] = {"engine": [], "random": []}
+    done, total = 0, 2 * seeds * len(sizes)
+    for seed in range(seeds):
+        chosen = {
+            "engine": _engine(round_, sizes[-1], seed),
+            "random": _random(round_, sizes[-1], seed),
+        }
+        for arm, labelled in chosen.items():
+            row = [base]
+            for size in sizes:
+                row.append(_score(round_, labelled[:size], folder / "work"))
+                done += 1
+                round_.progress("learning curve", done, total)
+            arms[arm].append(row)
+    shutil.rmtree(folder / "work", ignore_errors=True)
+    body = _body([0, *sizes], arms)
+    write_json(folder / "curve.json", body)
+    ratio = body["efficiency"]["ratio"]
+    said = (
+        f"random needs {ratio['value']:.1f} times as many labels"
+        if ratio
+        else f"no ratio: {body['efficiency']['note']}"
+    )
+    return Done(
+        f"{seeds} seeds, {len(sizes)} sizes; {said}", ("curve.json", "0/summary.json"), body
+    )
+
+
+def _body(sizes: Sequence[int], arms: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """The curves, and how many labels each needs for what random reaches in the end."""
+    engine, plain = (learning_curve(sizes, arms[name]) for name in ("engine", "random"))
+    goal = float(plain.scores.mean(axis=0).max())
+    efficiency = sample_efficiency(plain, engine, goal)
+    return tidy(  # type: ignore[no-any-return]
+        {
+            "sizes": list(sizes),
+            "metric": "accuracy on the gate items",
+            "seeds": len(arms["engine"]),
+            "arms": arms,
+            "efficiency": efficiency,
+        }
+    )
+
+
+def _score(round_: Round, labelled: Sequence[Labelled], work: Path) -> float:
+    """Accuracy on the gate of a student trained on ``labelled``."""
+    shutil.rmtree(work, ignore_errors=True)
+    trained = train(round_, _set(round_, labelled, work / "set"), work / "student", "curve")
+    model = round_.load(trained.model, trained.options)
+    return float(np.nanmean(gate_right(round_, "curve", model, work / "run", report=False)))
+
+
+def _set(round_: Round, labelled: Sequence[Labelled], out: Path) -> TrainingSet:
+    examples = [
+        Example(
+            id=f"curve-{n}",
+            prompt=round_.dev.prompt(item),
+            answer=answer,
+            question=item.question,
+            options=dict(item.options),
+            patient=item.group,
+        )
+        for n, (item, _, answer) in enumerate(labelled)
+    ]
+    return write_training_set(out, examples, round_.read_image)
+
+
+def _engine(round_: Round, size: int, seed: int) -> list[Labelled]:
+    """The first ``size`` labelled picks of the engine, in an order where each prefix is fair."""
+    kinds = json.loads((round_.folder("find") / "prototypes.json").read_text(encoding="utf-8"))
+    hits = retrieve_from(round_.pool, np.load(round_.folder("find") / "anchors.npy"),
+                         round_.plan.cosine)  # fmt: skip
+    weights = np.array([kind["weight"] for kind in kinds])
+    chosen = select(round_.pool, hits, weights, size, excluded=_excluded(round_))
+    near = np.zeros(chosen.rows.size)
+    rows = candidates(round_, kinds, chosen, near)
+    order = derive_rng("curve order", seed, round_.plan.seed).permutation(len(rows))
+    return _labelled(round_, [rows[int(i)] for i in order], seed)
+
+
+def _excluded(round_: Round) -> Bools:
+    marks: Bools = np.zeros(len(round_.pool), dtype=bool)
+    leaks = [row["row"] for row in read_lines(round_.folder("retrieve") / "leaks.jsonl")]
+    marks[np.array(leaks, dtype=np.int64)] = True
+    return marks
+
+
+def _random(round_: Round, size: int, seed: int) -> list[Labelled]:
+    """Random images of the pool, each with a question of a dev item of its modality."""
+    rng = derive_rng("curve random", seed, round_.plan.seed)
+    free = np.flatnonzero(~_excluded(round_))
+    drawn = rng.permutation(free)[:size]
+    asked = list(read_lines(round_.folder("find") / "items.jsonl"))
+    rows = []
+    for record, at in zip(round_.pool.records(drawn.tolist()), drawn, strict=True):
+        fit = [q for q in asked if q["tags"].get("modality") == record["modality"]] or asked
+        like = fit[int(rng.integers(len(fit)))]
+        ref = round_.keep_image(png_of(record))
+        rows.append({"id": f"pool-{int(at)}", "sha256": record["sha256"], "image": tidy(ref),
+                     "question": like["question"], "options": like["options"],
+                     "tags": like["tags"], "patient": record["patient"]})  # fmt: skip
+    return _labelled(round_, rows, seed)
+
+
+def _labelled(round_: Round, rows: Sequence[dict[str, Any]], seed: int) -> list[Labelled]:
+    """Rows with the label of the simulated annotator; those that no option fits are passed over."""
+    truths = Truths(round_.plan.truth, round_.plan.benchmark)
+    error = round_.plan.simulated_error or 0.0
+    found = []
+    for row in rows:
+        right = truths.answer(row["sha256"], row["question"], row["options"])
+        if right is None:
+            continue
+        said = mistaken(right, row["options"], error, "curve label", seed, row["id"])
+        ref = ImageRef(**row["image"])
+        item = Item(row["id"], row["question"], (ref,), row["options"],
+                    row["patient"] or row["id"], row["tags"])  # fmt: skip
+        found.append((item, ref, said or right))
+    return found
+
+
+CURVE = Stage(
+    "curve",
+    1,
+    ("find", "retrieve"),
+    ("curve", "curve_seeds", "annotator", "truth", "pool", "model", "options", "training", "gate",
+     "dev", "cosine", "seed"),
+    _run,
+    wanted=lambda round_: bool(round_.plan.curve) and round_.plan.simulated_error is not None,
+)  # fmt: skip

@@ -1,0 +1,177 @@
+"""Stage route: who labels what, within the review that was asked for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from osler.core import InputError, write_json
+
+from ..risk import Review, audit_sample, bounded_review, conformal_review, trusted_strata
+from ..routing import HELD, Routes, Signals, answer_agreement, doubt, novelty, route
+from ..training_set import open_training_set
+from ..vectors import Bools, Floats
+from .context import Round, read_lines, tidy, write_lines
+from .looks import image_vectors
+from .opinions import candidate_items
+from .stage import Done, Stage
+
+KNOWN_IMAGES = 2_000
+"""Labelled images that novelty is measured against, at most."""
+
+
+class Opinions:
+    """The candidates with what was said of them: the columns that routing works on."""
+
+    def __init__(self, round_: Round) -> None:
+        self.items = candidate_items(round_)
+        rows = list(read_lines(round_.folder("ask") / "answers.jsonl"))
+        self.student: list[str | None] = [row["student"] for row in rows]
+        self.oracle: list[str | None] = [row["oracle"] for row in rows]
+        text = not any(item.options for item in self.items)
+        with_oracle = any(said is not None for said in self.oracle)
+        agreement = answer_agreement(self.student, self.oracle, text=text)
+        self.signals = Signals(
+            _column(rows, "entropy"),
+            _column(rows, "consistency"),
+            agreement if with_oracle else None,
+            _novelty(round_),
+        )
+        self.agree: Bools = agreement >= (0.8 if text else 1.0)
+        told = json.loads((round_.folder("ask") / "oracle.json").read_text(encoding="utf-8"))
+        self.oracle_name = str(told["name"])
+        strata = round_.strata(self.items, round_.plan.trust)
+        self.trust = _trust(told["dev"], round_.plan.oracle_accuracy)
+        self.trusted: Bools = np.array([self.trust.get(s, False) for s in strata], dtype=bool)
+
+    @property
+    def doubt(self) -> Floats:
+        """Doubt (n,) in [0, 1]."""
+        return doubt(self.signals)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats | None:
+    values = np.array([np.nan if r[name] is None else r[name] for r in rows], dtype=np.float64)
+    return None if np.isnan(values).all() else values
+
+
+def _trust(dev: Sequence[Mapping[str, Any]], target: float) -> dict[str, bool]:
+    if not dev:
+        return {}
+    return trusted_strata([row["right"] for row in dev], [row["stratum"] for row in dev],
+                          target=target)  # fmt: skip
+
+
+def _novelty(round_: Round) -> Floats | None:
+    """Distance of each candidate to the images the student has learnt from, where these are known.
+
+    The latest sets come first; at most :data:`KNOWN_IMAGES` images are looked at.
+    """
+    images: dict[str, bytes] = {}
+    for folder in reversed(round_.plan.replay):
+        known = open_training_set(folder)
+        for one in known.examples:
+            for ref in one.images:
+                if len(images) < KNOWN_IMAGES and ref.sha256 not in images:
+                    images[ref.sha256] = known.read(ref)
+    if not images:
+        return None
+
+    def step(done: int, total: int) -> None:
+        round_.progress("embedding what is known", done, total)
+
+    held = image_vectors(round_.pool, [[data] for data in images.values()], step)
+    rows = [row["row"] for row in read_lines(round_.folder("retrieve") / "selection.jsonl")]
+    return novelty(round_.pool.vectors(rows), held)
+
+
+def _run(round_: Round, folder: Path) -> Done:
+    plan, said = round_.plan, Opinions(round_)
+    review = _review(round_, said)
+    routes = route(
+        said.doubt,
+        plan.rho if review is None else review.rate,
+        agree=said.agree,
+        trusted=said.trusted,
+        seed=plan.seed,
+    )
+    unseen = np.flatnonzero(routes.tier == 0)
+    audited = (
+        audit_sample(unseen, plan.audit, plan.seed) if unseen.size and plan.audit else unseen[:0]
+    )
+    write_lines(folder / "routes.jsonl", _rows(said, routes, set(audited.tolist())))
+    tiers = Counter(int(t) for t in routes.tier)
+    summary = {
+        "rho": plan.rho if review is None else review.rate,
+        "review": plan.review,
+        "promise": None if review is None else review.bound,
+        "review_rate": routes.review_rate,
+        "minutes": routes.minutes(),
+        "tiers": {str(t): tiers.get(t, 0) for t in (HELD, 0, 1, 2, 3)},
+        "audited": int(audited.size),
+        "oracle": said.oracle_name,
+        "trusted": dict(sorted(said.trust.items())),
+        "signals": [name for name in ("entropy", "consistency", "agreement", "novelty")
+                    if getattr(said.signals, name) is not None],
+        "silent_bound_target": plan.silent_error,
+    }  # fmt: skip
+    write_json(folder / "routing.json", tidy(summary))
+    seen = len(said.items) - tiers.get(0, 0) - tiers.get(HELD, 0)
+    if not seen and not unseen.size:
+        raise InputError(
+            "nobody may label anything: no image is to be reviewed and no label of the oracle can "
+            "be trusted unseen; raise --rho or name a better oracle"
+        )
+    return Done(
+        f"{seen} of {len(said.items)} go to people, {tiers.get(0, 0)} are taken unseen "
+        f"({audited.size} of them audited), {tiers.get(HELD, 0)} held back",
+        ("routes.jsonl", "routing.json"),
+        {"reviewed": seen, "unseen": tiers.get(0, 0), "held": tiers.get(HELD, 0)},
+    )
+
+
+def _review(round_: Round, said: Opinions) -> Review | None:
+    """The review that keeps the promise on silent errors, from the audit; None for a budget."""
+    if round_.plan.review == "budget":
+        return None
+    rows = list(read_lines(round_.folder("audit") / "audited.jsonl"))
+    wrong = [row["wrong"] for row in rows]
+    at = {item.id: i for i, item in enumerate(said.items)}
+    audited = [at[row["id"]] for row in rows]
+    find = bounded_review if round_.plan.review == "bounded" else conformal_review
+    return find(said.doubt, audited, wrong, target=round_.plan.silent_error)
+
+
+def _rows(said: Opinions, routes: Routes, audited: set[int]) -> list[dict[str, Any]]:
+    def at(column: Floats | None, i: int) -> float | None:
+        return None if column is None else float(column[i])
+
+    return [
+        {
+            "id": item.id,
+            "tier": int(routes.tier[i]),
+            "doubt": float(routes.doubt[i]),
+            "entropy": at(said.signals.entropy, i),
+            "consistency": at(said.signals.consistency, i),
+            "agreement": at(said.signals.agreement, i),
+            "novelty": at(said.signals.novelty, i),
+            "student": said.student[i],
+            "oracle": said.oracle[i],
+            "audited": i in audited,
+        }
+        for i, item in enumerate(said.items)
+    ]
+
+
+ROUTE = Stage(
+    "route",
+    1,
+    ("ask", "audit"),
+    ("review", "rho", "audit", "silent_error", "oracle_accuracy", "trust", "replay", "seed"),
+    _run,
+)

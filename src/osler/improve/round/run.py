@@ -1,0 +1,199 @@
+"""The round itself: stages in order, each only if its files are not there or no longer fit."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from osler import __version__
+from osler.core import BadFileError, InputError, OslerError, plain, write_json
+
+from .audit import AUDIT
+from .check import CHECK
+from .context import Progress, Round
+from .curve import CURVE
+from .evaluate import EVALUATE
+from .find import FIND
+from .gate import GATE
+from .label import LABEL
+from .opinions import ASK
+from .plan import RoundPlan, checked, plan_of
+from .retrieve import RETRIEVE
+from .route import ROUTE
+from .stage import Stage, Waiting, is_done, perform, read_record
+from .train import TRAIN, read_trained
+
+STAGES: tuple[Stage, ...] = (
+    EVALUATE, FIND, RETRIEVE, ASK, AUDIT, ROUTE, LABEL, CHECK, TRAIN, GATE, CURVE,
+)  # fmt: skip
+"""In the order they run."""
+
+RECORD = "round.json"
+FORMAT = 1
+Outcome = Literal["running", "waiting", "stopped", "accepted", "rolled back"]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundResult:
+    """Where a round stands: its folder, ``outcome``, a sentence, and who the student is now."""
+
+    path: Path
+    outcome: Outcome
+    says: str
+    model: str
+    options: dict[str, str]
+    report: Path | None = None
+
+
+def run_round(plan: RoundPlan, path: str | Path, progress: Progress | None = None) -> RoundResult:
+    """Run ``plan`` in the folder ``path``, or go on where it ended.
+
+    Finished stages whose inputs and files are unchanged are kept. A round that needs people ends
+    with outcome ``waiting``; call it again when they have decided.
+
+    Raises
+    ------
+    InputError
+        The folder holds a round with another plan; nothing fails, nothing is near enough, raters
+        disagree, ... : the round is stopped there and says why.
+    OslerError
+        Whatever a stage met. The stages before it are kept.
+    """
+    round_ = Round(path, checked(plan), progress)
+    _claim(round_.path, plan)
+    with _only_one(round_.path):
+        return _go_on(round_)
+
+
+def resume_round(path: str | Path, progress: Progress | None = None) -> RoundResult:
+    """Go on with the round in ``path``, by the plan that is written there."""
+    return run_round(read_round(path)["plan"], path, progress)
+
+
+def read_round(path: str | Path) -> dict[str, Any]:
+    """``round.json``, with its plan as a :class:`RoundPlan`.
+
+    Raises
+    ------
+    InputError
+        There is no round.
+    BadFileError
+        The file is damaged.
+    """
+    place = Path(path) / RECORD
+    try:
+        body = json.loads(place.read_text(encoding="utf-8"))
+        return {**body, "plan": plan_of(body["plan"], str(place))}
+    except FileNotFoundError as error:
+        raise InputError(f"{path} holds no round; start one with osler round run") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadFileError(place, "is damaged", "start the round in a new folder") from error
+
+
+def _claim(path: Path, plan: RoundPlan) -> None:
+    if path.is_file():
+        raise InputError(f"{path} is a file; give a folder for the round")
+    if (path / RECORD).is_file():
+        held = plain(read_round(path)["plan"])
+        mine = plain(plan)
+        changed = [name for name in mine if mine[name] != held[name]]
+        if changed:
+            raise InputError(
+                f"{path} holds a round with another plan (it differs in {', '.join(changed)}); "
+                "give another --out, or go on with osler round resume"
+            )
+    elif path.is_dir() and any(path.iterdir()):
+        raise InputError(f"{path} is not empty and holds no round; give another --out")
+
+
+@contextlib.contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Refuse a second process in the same folder."""
+    path.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(ImportError):
+            import fcntl
+
+            handle = os.open(path, os.O_RDONLY)
+            held.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise InputError(f"another process is at work on the round {path}") from error
+            except OSError:
+                pass  # folders cannot be locked here (some network disks)
+        yield
+
+
+def _go_on(round_: Round) -> RoundResult:
+    _record(round_, "running", "")
+    try:
+        for stage in STAGES:
+            if not stage.wanted(round_) or is_done(stage, round_):
+                continue
+            found = perform(stage, round_)
+            if isinstance(found, Waiting):
+                return _end(round_, "waiting", found.says)
+            _record(round_, "running", found.says)
+    except OslerError as error:
+        _end(round_, "stopped", str(error))
+        raise
+    record = read_record(round_.folder("gate"))
+    assert record is not None
+    outcome: Outcome = "accepted" if record["facts"]["accepted"] else "rolled back"
+    return _end(round_, outcome, record["says"])
+
+
+def _end(round_: Round, outcome: Outcome, says: str) -> RoundResult:
+    from .report import write_round_report
+
+    model, options = _record(round_, outcome, says)
+    report = (
+        write_round_report(round_.path)
+        if (round_.folder("find") / "stage.json").is_file()
+        else None
+    )
+    return RoundResult(round_.path, outcome, says, model, options, report)
+
+
+def _record(round_: Round, outcome: Outcome, says: str) -> tuple[str, dict[str, str]]:
+    """Write round.json: the plan, every stage, and the student that holds now."""
+    model, options = round_.plan.model, dict(round_.plan.options)
+    if outcome == "accepted":
+        trained = read_trained(round_.folder("train"))
+        model, options = trained.model, dict(trained.options)
+    write_json(
+        round_.path / RECORD,
+        {
+            "format": FORMAT,
+            "osler": __version__,
+            "plan": plain(round_.plan),
+            "stages": stage_states(round_),
+            "student": {"model": model, "options": options},
+            "outcome": outcome,
+            "says": says,
+        },
+    )
+    return model, options
+
+
+def stage_states(round_: Round) -> dict[str, dict[str, Any]]:
+    """What each stage found, by name; those not begun have state ``to do``."""
+    states: dict[str, dict[str, Any]] = {}
+    for stage in STAGES:
+        folder = round_.folder(stage.name)
+        record = read_record(folder)
+        if record is not None:
+            told = {name: record[name] for name in ("seconds", "says", "finished")}
+            states[stage.name] = {"state": "done", **told}
+        elif not stage.wanted(round_):
+            states[stage.name] = {"state": "not asked for", "says": ""}
+        else:
+            begun = (folder / "begun.json").is_file()
+            states[stage.name] = {"state": "begun" if begun else "to do", "says": ""}
+    return states

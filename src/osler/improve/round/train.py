@@ -1,0 +1,88 @@
+"""Stage train: a new student from the old one, the new labels and a share of earlier ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from osler.core import ImageRef, derive_rng, write_json
+
+from ..trainers import Trained, trainer_for
+from ..training_set import Example, TrainingSet, open_training_set, write_training_set
+from .check import SET
+from .context import Round, tidy
+from .stage import Done, Stage
+
+
+def _run(round_: Round, folder: Path) -> Done:
+    fresh = open_training_set(round_.folder("check") / SET)
+    examples = with_replay(round_, fresh, folder / SET)
+    trained = train(round_, examples, folder / "student", "training")
+    write_json(folder / "trained.json", tidy(trained))
+    again = len(examples) - len(fresh)
+    replayed = f" and {again} earlier ones" if again else ""
+    return Done(
+        f"{round_.plan.model} trained on {len(fresh)} new examples{replayed}",
+        ("trained.json",),
+        {"examples": len(fresh), "replayed": again, **trained.facts},
+    )
+
+
+def train(round_: Round, examples: TrainingSet, out: Path, what: str) -> Trained:
+    """Train the student that the round started with on ``examples``."""
+
+    def step(done: int, total: int) -> None:
+        round_.progress(what, done, total)
+
+    trainer = trainer_for(round_.plan.model)
+    return trainer(
+        round_.plan.model,
+        round_.plan.options,
+        examples,
+        out,
+        settings=round_.plan.training,
+        seed=round_.plan.seed,
+        progress=step,
+    )
+
+
+def with_replay(round_: Round, fresh: TrainingSet, out: Path) -> TrainingSet:
+    """``fresh`` with examples of earlier sets so that they make up ``replay_share`` of the whole.
+
+    A model that sees only what it was bad at forgets what it was good at.
+    """
+    share = round_.plan.replay_share
+    known = {one.id for one in fresh.examples}
+    earlier: list[tuple[Example, TrainingSet]] = []
+    for folder in round_.plan.replay:
+        held = open_training_set(folder)
+        earlier += [(one, held) for one in held.examples if one.id not in known]
+        known |= {one.id for one in held.examples}
+    count = round(len(fresh) * share / (1 - share)) if share < 1 else len(earlier)
+    if not earlier or not count:
+        return fresh
+    order = derive_rng("replay", round_.plan.seed).permutation(len(earlier))[:count]
+    drawn = [earlier[int(i)] for i in sorted(order)]
+    home = {ref.sha256: fresh for one in fresh.examples for ref in one.images}
+    home |= {ref.sha256: held for one, held in drawn for ref in one.images}
+
+    def read(ref: ImageRef) -> bytes:
+        return home[ref.sha256].read(ref)
+
+    whole = [*fresh.examples, *(one for one, _ in drawn)]
+    return write_training_set(out, whole, read, {"replayed": len(drawn)})
+
+
+def read_trained(folder: Path) -> Trained:
+    """What stage train left."""
+    body = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
+    return Trained(body["model"], body["options"], body["facts"])
+
+
+TRAIN = Stage(
+    "train",
+    1,
+    ("check",),
+    ("model", "options", "training", "replay", "replay_share", "seed"),
+    _run,
+)
