@@ -20,13 +20,15 @@ def _source_hash(text: str) -> str:
     return f"'sha256-{digest}'"
 
 
-def page(title: str, header: Safe, sections: Sequence[Section], footer: Safe) -> str:
-    """A whole HTML document.
+def page(
+    title: str, header: Safe, sections: Sequence[Section], footer: Safe, more_style: str = ""
+) -> str:
+    """A whole HTML document; ``more_style`` is style sheet of ours, put after the common one.
 
     The content security policy allows exactly our style sheet and our script (by hash) and
     images inside the page; no request can leave it, and an inline handler would not run.
     """
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css") + more_style, _asset("page.js")
     policy = (
         f"default-src 'none'; style-src {_source_hash(style)}; script-src {_source_hash(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"

@@ -38,7 +38,7 @@ def provenance(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
                 "Calls that got no reply, by the last failure.", "Failure", summary.get("failures")
             ),
             _identity(run.get("model")),
-            details("Everything the run recorded about itself", _everything(run)),
+            details("Everything the run recorded about itself", everything("The whole of run.json.", run)),
         ]
     )
 
@@ -80,9 +80,10 @@ def _identity(model: object) -> Safe | None:
     )
 
 
-def _everything(run: Mapping[str, Any]) -> Safe:
-    rows = [[foreign(name), foreign(value)] for name, value in _flat("", run)]
-    return table("The whole of run.json.", [Column("Field", False), Column("Value", False)], rows)
+def everything(caption: str, record: Mapping[str, Any]) -> Safe:
+    """A nested record as a table of dotted names and values."""
+    rows = [[foreign(name), foreign(value)] for name, value in _flat("", record)]
+    return table(caption, [Column("Field", False), Column("Value", False)], rows)
 
 
 def _flat(prefix: str, value: object) -> Iterator[tuple[str, object]]:
