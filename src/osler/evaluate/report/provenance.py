@@ -38,7 +38,10 @@ def provenance(run: Mapping[str, Any], summary: Mapping[str, Any]) -> Safe:
                 "Calls that got no reply, by the last failure.", "Failure", summary.get("failures")
             ),
             _identity(run.get("model")),
-            details("Everything the run recorded about itself", everything("The whole of run.json.", run)),
+            details(
+                "Everything the run recorded about itself",
+                everything("The whole of run.json.", run),
+            ),
         ]
     )
 
