@@ -290,7 +290,7 @@ def test_head_matches_scikit_learn() -> None:
     labels = np.array(["a", "b", "c"])[np.argmax(x[:, :3] + rng.normal(size=(90, 3)), axis=1)]
     head = train_head("f", "content", x, list(labels), ["one"] * 90)
     y = np.searchsorted(["a", "b", "c"], labels)
-    weights = heads_module._weights(y, np.array(["one"] * 90))
+    weights = heads_module.subject_weights(y, np.array(["one"] * 90))
     z = (x - x.mean(0)) / (x.std(0) + 0.05 * x.std())
     z = z / np.sqrt(np.linalg.eigvalsh(z @ z.T)[-1] / 90)
     peer = LogisticRegression(C=1 / heads_module._PENALTY, tol=1e-8, max_iter=2000)
@@ -301,7 +301,7 @@ def test_head_matches_scikit_learn() -> None:
 
 def test_weights_are_even_over_classes_then_subjects() -> None:
     y, who = np.array([0, 0, 0, 1, 1]), np.array(["p", "p", "q", "r", "r"])
-    weights = heads_module._weights(y, who)
+    weights = heads_module.subject_weights(y, who)
     np.testing.assert_allclose(weights, [0.125, 0.125, 0.25, 0.25, 0.25])
 
 

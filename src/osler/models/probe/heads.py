@@ -60,11 +60,12 @@ def train_head(
     y = np.array([classes.index(label) for label in labels])
     who = np.array(subjects)
     temperature = _temperature(x, y, who, len(classes))
-    weight, bias = _fit(x, y, _weights(y, who), len(classes))
+    weight, bias = _fit(x, y, subject_weights(y, who), len(classes))
     return Head(family, sees, classes, weight, bias, temperature)
 
 
-def _weights(y: NDArray[np.int64], who: NDArray[np.str_]) -> NDArray[np.float64]:
+def subject_weights(y: NDArray[np.int64], who: NDArray[np.str_]) -> NDArray[np.float64]:
+    """Weights (n,) that sum to 1: alike for every class, subject of it, picture of that."""
     weights = np.zeros(len(y))
     for label in np.unique(y):
         of_class = y == label
@@ -126,8 +127,8 @@ def _temperature(x: Floats, y: NDArray[np.int64], who: NDArray[np.str_], count: 
         out = who == subject
         if set(y[out]) - set(y[~out]) or len(set(y[~out])) < count:
             continue
-        weight, bias = _fit(x[~out], y[~out], _weights(y[~out], who[~out]), count)
-        held.append((x[out] @ weight + bias, y[out], _weights(y[out], who[out])))
+        weight, bias = _fit(x[~out], y[~out], subject_weights(y[~out], who[~out]), count)
+        held.append((x[out] @ weight + bias, y[out], subject_weights(y[out], who[out])))
     if not held:
         return _DEFAULT_TEMPERATURE
 
@@ -160,7 +161,7 @@ def save_heads(path: Path, heads: Mapping[str, Head], facts: Mapping[str, Any]) 
     write_bytes(path, buffer.getvalue())
 
 
-_BROKEN = (
+BROKEN = (
     OSError,
     ValueError,
     KeyError,
@@ -197,6 +198,6 @@ def read_heads(path: Path) -> tuple[dict[str, Head], dict[str, Any]]:
                 )
                 for one in about["heads"]
             }
-    except _BROKEN as error:
+    except BROKEN as error:
         raise BadFileError(path, "not the heads of osler/probe", "remove it") from error
     return heads, about["facts"]

@@ -33,6 +33,8 @@ from ..registry import check_options
 from ..samples import family_of
 from .features import Floats, features
 from .heads import Head
+from .taught import Taught, quality_of, sight
+from .taught_file import read_taught
 from .training import VERSION, trained_heads
 
 _MOST_PIXELS = 1 << 26
@@ -42,22 +44,32 @@ _REMEMBERED = 2048
 """Images whose features are kept: a question set asks several things about each."""
 
 
+Seen = tuple[Floats, Floats, NDArray[np.float64] | None]
+"""Content and layout of an image, and its coordinates for taught heads where there are such."""
+
+
 def load(name: str, **options: Any) -> Probe:
     """The probe; trained on first use (under a minute), then read from Osler's cache.
 
-    Options: ``threads`` of ONNX Runtime (1), ``weights``, the user's copy of the encoder's file.
+    Options: ``threads`` of ONNX Runtime (1), ``weights``, the user's copy of the encoder's file,
+    ``heads``, the folder (or file) of heads that were trained: they answer the wordings that they
+    know, the built-in families the others.
 
     Raises
     ------
+    InputError, BadFileError
+        There are no heads where ``heads`` says, or their file is damaged.
     MissingError
         The encoder's weights, onnxruntime or a package with training pictures is not installed.
     UnknownNameError
         An option it does not know.
     """
-    check_options(name, options, ("threads", "weights"))
+    check_options(name, options, ("threads", "weights", "heads"))
+    place = options.get("heads")
+    taught = None if place in (None, "") else read_taught(str(place))
     encoder = Encoder(options.get("weights"), int(options.get("threads", 1)))
     heads, path = trained_heads(encoder, _on_terminal if sys.stderr.isatty() else None)
-    return Probe(name, encoder, heads, path)
+    return Probe(name, encoder, heads, path, taught)
 
 
 def _on_terminal(done: int, total: int) -> None:
@@ -67,35 +79,46 @@ def _on_terminal(done: int, total: int) -> None:
 
 
 class Probe:
-    """Answers by the family of the question, recognised by its wording.
+    """Answers by the head of the question, recognised by its wording.
 
-    The probabilities are those of the family's head, taken over the options shown. An option
-    that no training picture showed gets the share of an average class. A question of no known
-    family, or without an image, has all options equally probable: the probe says by that that it
-    does not know. At temperature 0 the most probable option is chosen, above it one is drawn, so
-    that votes over trials mean something; ties are broken by a draw.
+    ``taught`` heads come first (:mod:`.taught`), then those of the built-in families. The
+    probabilities are the head's, taken over the options shown. An option that no training picture
+    showed gets the share of an average class (of a taught head: next to nothing). A question of no
+    known wording, or without an image, has all options equally probable: the probe says by that
+    that it does not know. At temperature 0 the most probable option is chosen, above it one is
+    drawn, so that votes over trials mean something; ties are broken by a draw.
     """
 
     capabilities = Capabilities(
         images=True, logprobs=True, batch=32, local=True, deterministic=True
     )
 
-    def __init__(self, name: str, encoder: Encoder, heads: Mapping[str, Head], path: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        encoder: Encoder,
+        heads: Mapping[str, Head],
+        path: Path,
+        taught: Taught | None = None,
+    ) -> None:
         self.name = name
         self._encoder = encoder
         self._heads = heads
         self._path = path
-        self._known: OrderedDict[str, tuple[Floats, Floats]] = OrderedDict()
+        self._taught = taught
+        self._known: OrderedDict[str, Seen] = OrderedDict()
 
     def identity(self) -> Mapping[str, str]:
         """Model, version, weights and heads: all that decides an answer."""
         import onnxruntime
 
+        trained = {} if self._taught is None else {"trained": self._taught.sha256}
         return {
             "model": self.name,
             "revision": VERSION,
             "weights": EFFICIENTNET_LITE0.sha256,
             "heads": self._path.stem,
+            **trained,
             "backend": f"onnxruntime {onnxruntime.__version__}",
             "dtype": "float32",
             "note": "smoke-test model",
@@ -119,8 +142,8 @@ class Probe:
 
     def _features(
         self, wanted: Mapping[str, ImageRef], read: ReadBlob
-    ) -> tuple[dict[str, tuple[Floats, Floats]], dict[str, Failure]]:
-        """Content and layout of each wanted image, or why there is none."""
+    ) -> tuple[dict[str, Seen], dict[str, Failure]]:
+        """What is seen of each wanted image, or why nothing is."""
         seen = {sha: self._known[sha] for sha in wanted if sha in self._known}
         planes: dict[str, NDArray[np.uint8]] = {}
         failures: dict[str, Failure] = {}
@@ -132,8 +155,13 @@ class Probe:
             except BadFileError as error:
                 failures[sha] = Failure("bad_image", str(error))
         content, layout = features(self._encoder, list(planes.values()))
-        for i, sha in enumerate(planes):
-            seen[sha] = self._known[sha] = (content[i], layout[i])
+        for i, (sha, plane) in enumerate(planes.items()):
+            taught = None
+            if self._taught is not None:
+                one = slice(i, i + 1)
+                whole = sight(content[one], layout[one], quality_of([plane]))
+                taught = self._taught.basis.of(whole)
+            seen[sha] = self._known[sha] = (content[i], layout[i], taught)
         for sha in seen:
             self._known.move_to_end(sha)
         while len(self._known) > _REMEMBERED:
@@ -143,7 +171,7 @@ class Probe:
     def _one(
         self,
         request: Request,
-        seen: Mapping[str, tuple[Floats, Floats]],
+        seen: Mapping[str, Seen],
         failures: Mapping[str, Failure],
     ) -> Reply:
         if not request.options:
@@ -160,18 +188,21 @@ class Probe:
             logprobs=(math.log(share),) if request.sampling.logprobs else None,
         )
 
-    def _probabilities(
-        self, request: Request, seen: tuple[Floats, Floats] | None
-    ) -> dict[str, float]:
+    def _probabilities(self, request: Request, seen: Seen | None) -> dict[str, float]:
         letters = list(request.options)
+        taught = self._taught.head_for(request.question) if self._taught else None
+        if taught is not None and seen is not None and seen[2] is not None:
+            found = taught.of_options(seen[2], list(request.options.values()))[0]
+            return dict(zip(letters, found.tolist(), strict=True))
         family = family_of(request.question)
         head = self._heads.get(family.key) if family else None
         if head is None or family is None or seen is None:
             return dict.fromkeys(letters, 1.0 / len(letters))
+        looks = seen[1] if head.sees == "layout" else seen[0]
         of_class = dict(
             zip(
                 head.classes,
-                head.probabilities(seen[head.sees == "layout"][None])[0].tolist(),
+                head.probabilities(looks[None])[0].tolist(),
                 strict=True,
             )
         )
