@@ -176,7 +176,7 @@ def _label(place: Path, chosen: list[dict[str, Any]], tiers: list[int]) -> None:
         {
             "id": row["id"],
             "answer": "" if tier < 0 else "ABCD"[i % 4],
-            "status": "held" if tier < 0 else "settled",
+            "status": "held" if tier < 0 else "settled" if tier else "unseen",
             "by": ["simulated person 1"],
             "tier": tier,
             "seconds": 20.0,
@@ -201,7 +201,7 @@ def _label(place: Path, chosen: list[dict[str, Any]], tiers: list[int]) -> None:
 
 def _check(place: Path) -> None:
     rows = [
-        {"id": "pool-7", "check": "verdict", "severity": "warning", "message": HOSTILE[1]},
+        {"item_id": "pool-7", "check": "verdict", "severity": "warning", "message": HOSTILE[1]},
         {
             "id": "pool-9",
             "check": "schema",

@@ -311,6 +311,24 @@ def test_an_image_named_by_a_path_is_not_read(one_round: Path) -> None:
     assert "<img" not in section[0]
 
 
+@pytest.mark.parametrize("outcome", ["waiting", "stopped"])
+def test_the_outcome_leads_and_an_older_decision_is_not_shown(
+    one_round: Path, outcome: str
+) -> None:
+    says = "no item fails persistently; there is nothing to mend"
+    write_json(
+        one_round / "round.json",
+        {**read(one_round, "round.json"), "outcome": outcome, "says": says},
+    )
+    page = page_of(one_round)
+    top = words(page.partition("<nav")[0])
+    assert outcome.capitalize() in top
+    assert says.capitalize() + "." in top
+    assert '<section id="changes"' not in page
+    assert '<section id="stages"' in page
+    assert round_summary(one_round)["strata"] == []
+
+
 @pytest.mark.parametrize("state", ["waiting", "refused"])
 def test_a_round_that_stopped_says_where_it_stands(tmp_path: Path, state: str) -> None:
     place = tmp_path / "round"
@@ -335,7 +353,7 @@ def test_a_round_that_stopped_says_where_it_stands(tmp_path: Path, state: str) -
 def test_a_round_that_just_began(tmp_path: Path) -> None:
     write_json(tmp_path / "round.json", {"plan": {}, "stages": {}, "outcome": ""})
     assert round_summary(tmp_path)["word"] == "Not finished"
-    assert "0 stages are done." in words(page_of(tmp_path))
+    assert "0 of 0 stages are done." in words(page_of(tmp_path))
 
 
 def test_odd_values_do_not_break_the_page(one_round: Path) -> None:

@@ -212,7 +212,8 @@ def _found(row: Row, labels: Mapping[str, Row]) -> Safe:
     text = f"{answer} {options.get(answer, '')}".strip()
     told: Safe = tag("span", "no label yet", class_="quiet")
     if text:
-        told = join([tag("span", "label: ", class_="quiet"), foreign(text, 60)])
+        name = "label, unseen: " if label.get("status") == "unseen" else "label: "
+        told = join([tag("span", name, class_="quiet"), foreign(text, 60)])
     elif label.get("status"):
         told = tag("span", "no label: ", foreign(label["status"], 40), class_="quiet")
     return join(

@@ -13,8 +13,14 @@ from osler.evaluate.benchmarks.folder import SUFFIX, image_path
 
 Row = Mapping[str, Any]
 
-STAGES = ("evaluate", "find", "retrieve", "route", "label", "check", "train", "gate", "curve")
+STAGES = (
+    "evaluate", "find", "retrieve", "ask", "audit", "route", "label", "check", "train", "gate",
+    "curve",
+)  # fmt: skip
 """Stages in the order of work; others that round.json names come after them."""
+
+ENDED = ("accepted", "rolled back")
+"""Outcomes of a round that went to its end."""
 
 AGAIN = "run the round again; finished stages are kept"
 
@@ -55,7 +61,7 @@ class RoundFolder:
 
     @property
     def stages(self) -> dict[str, Row]:
-        """State, seconds and sentence of each stage that has begun, in the order of work."""
+        """State, seconds and sentence of each stage, in the order of work."""
         told = mapping(self.round.get("stages"))
         order = [name for name in STAGES if name in told]
         order += [name for name in told if name not in STAGES]
@@ -64,8 +70,9 @@ class RoundFolder:
     @property
     def student(self) -> str:
         """The name of the student that the round tries to better."""
-        found = self.round.get("student")
-        return str(mapping(found).get("model") or found or "the student")
+        # round.json names the new student once it is accepted, the plan always the old one.
+        found = mapping(self.round.get("student")).get("model")
+        return str(self.plan.get("model") or found or "the student")
 
     def read(self, ref: ImageRef) -> bytes | None:
         """Bytes of an image of the round; None when it is gone or is not what its name says."""
@@ -97,6 +104,8 @@ def open_round(round_dir: str | Path) -> RoundFolder:
     stated = _object(place / "round.json")
     names = {*STAGES, *mapping(stated.get("stages"))}
     records = {n: _object(place / n / "stage.json") for n in sorted(names) if _plain_name(n)}
+    # A round that goes on anew may still hold the gate and the curve of its last plan.
+    ended = stated.get("outcome") in (None, "", *ENDED)
     return RoundFolder(
         path=place,
         round=stated,
@@ -114,10 +123,10 @@ def open_round(round_dir: str | Path) -> RoundFolder:
         findings=_lines(place / "check/findings.jsonl"),
         checks=_object(place / "check/checks.json"),
         trained=_object(place / "train/trained.json"),
-        decision=_object(place / "gate/decision.json"),
-        before=_object(place / "gate/before/summary.json"),
-        after=_object(place / "gate/after/summary.json"),
-        curve=_object(place / "curve/curve.json"),
+        decision=_object(place / "gate/decision.json") if ended else {},
+        before=_object(place / "gate/before/summary.json") if ended else {},
+        after=_object(place / "gate/after/summary.json") if ended else {},
+        curve=_object(place / "curve/curve.json") if ended else {},
     )
 
 

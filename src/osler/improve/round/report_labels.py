@@ -61,11 +61,11 @@ def _listed(found: RoundFolder) -> Safe | None:
     rank = {"error": 0, "warning": 1}
     rows = sorted(
         found.findings,
-        key=lambda r: (rank.get(str(r.get("severity")), 2), str(r.get("check")), str(r.get("id"))),
+        key=lambda r: (rank.get(str(r.get("severity")), 2), str(r.get("check")), _item(r)),
     )
     body = [
         [
-            foreign(row.get("id"), 80),
+            foreign(_item(row), 80),
             foreign(row.get("check"), 60),
             tag("span", foreign(row.get("severity"), 20), class_=_class(row)),
             foreign(row.get("message"), 300),
@@ -77,6 +77,10 @@ def _listed(found: RoundFolder) -> Safe | None:
     caption += f" {count(left)} more are in check/findings.jsonl." if left > 0 else ""
     heads = [Column(name, False) for name in ("Item", "check", "severity", "what")]
     return details(f"The findings ({count(len(rows))})", table(caption, heads, body, sortable=True))
+
+
+def _item(row: Row) -> str:
+    return str(row.get("item_id") or row.get("id") or "all")
 
 
 def _class(row: Row) -> str:

@@ -49,6 +49,7 @@ def people_section(found: RoundFolder) -> Safe | None:
                 [
                     ("Seen by people", percent(found.routing.get("review_rate"))),
                     ("Review budget", percent(found.routing.get("rho"))),
+                    ("Promise", _promise(found)),
                     ("Time", f"{minutes:,.0f} min" if is_number(minutes) else None),
                     ("Who labels", foreign(named(found.labelling.get("annotator")) or "people")),
                     ("Who drafts", foreign(named(found.routing.get("oracle")) or "nobody")),
@@ -62,6 +63,15 @@ def people_section(found: RoundFolder) -> Safe | None:
             _gold(found),
         ]
     )
+
+
+def _promise(found: RoundFolder) -> str | None:
+    """What routing to a promise promises; nothing where it went by a budget."""
+    bound, how = found.routing.get("promise"), found.routing.get("review")
+    if not is_number(bound):
+        return None
+    words = "on average" if how == "conformal" else "with confidence"
+    return f"at most {percent(bound)} of the labels wrong, {words}"
 
 
 def _tiers(found: RoundFolder) -> Safe:
@@ -187,7 +197,7 @@ def _audit(found: RoundFolder) -> Safe | None:
     told = f"{count(wrong)} of {count(n)} randomly checked labels were wrong"
     told += f" ({percent(audit.get('rate'))}). " if is_number(audit.get("rate")) else ". "
     told += f"With {level} % confidence at most {percent(bound)} of them are wrong. "
-    target = found.routing.get("silent_bound_target")
+    target = audit.get("target", found.routing.get("silent_bound_target"))
     word: Safe | None = None
     if is_number(target) and is_number(bound):
         held = bound <= target

@@ -14,7 +14,7 @@ from .report_verdict import notices, strata, verdict
 def round_summary(round_dir: str | Path) -> dict[str, Any]:
     """What came of a round, as JSON-able data.
 
-    ``word`` (Accepted, Rolled back, Refused, Waiting, Not finished) and ``sentence``; ``notices``
+    ``word`` (Accepted, Rolled back, Waiting, Stopped, Not finished) and ``sentence``; ``notices``
     that must be shown (simulated people, planted weakness); ``stages`` and ``strata`` as rows, the
     first stratum being all of them; ``review`` (counts per tier, rate, minutes); ``efficiency``, a
     sentence or empty; ``report``, the path of the page if it is there. Accuracies and changes lie

@@ -23,16 +23,17 @@ from .report_folder import RoundFolder, Row, mapping, sequence
 Tone = Literal["good", "bad", "open"]
 
 
-ENDS: Mapping[str, tuple[str, Tone]] = {
-    "refused": ("Refused", "bad"),
+WORDS: Mapping[str, tuple[str, Tone]] = {
     "waiting": ("Waiting", "open"),
+    "stopped": ("Stopped", "bad"),
+    "refused": ("Refused", "bad"),
 }
-"""States of a stage at which a round stops."""
+"""Outcomes of a round, or states of a stage, at which it stands still."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``word`` (Accepted, Rolled back, Refused, Waiting, Not finished) and one ``sentence``."""
+    """``word`` (Accepted, Rolled back, Waiting, Stopped, Not finished) and one ``sentence``."""
 
     word: str
     sentence: str
@@ -43,21 +44,24 @@ def verdict(found: RoundFolder) -> Verdict:
     """What the round came to; for one that has not ended, where it stands."""
     outcome = str(found.round.get("outcome") or "").strip()
     decided = mapping(found.decision.get("overall"))
-    if decided and outcome in ("accepted", "rolled back", ""):
+    if decided:
         accepted = bool(found.decision.get("accepted"))
         word = "Accepted" if accepted else "Rolled back"
         return Verdict(word, _decided(decided, accepted), "good" if accepted else "bad")
-    for state, ends in ENDS.items():
-        for name, stage in found.stages.items():
-            if stage.get("state") == state:
-                says = str(stage.get("says") or f"stage {name} is {state}")
-                return Verdict(ends[0], _capital(says).rstrip(".") + ".", ends[1])
-    done = sum(stage.get("state") == "done" for stage in found.stages.values())
-    last = next(reversed(found.stages), "")
-    says = str(mapping(found.stages.get(last)).get("says") or "").rstrip(".")
-    sentence = f"{done} stages are done" + (f"; the last is {last}" if last else "")
-    sentence += f": {says}." if says else "."
-    return Verdict(_capital(outcome) or "Not finished", sentence, "open")
+    said = str(found.round.get("says") or "")
+    states = [(outcome, said or f"the round is {outcome}")]
+    for name, stage in found.stages.items():
+        state = str(stage.get("state") or "")
+        states.append((state, str(stage.get("says") or f"stage {name} is {state}")))
+    for state, told in states:
+        if state in WORDS:
+            return Verdict(WORDS[state][0], _capital(told).rstrip(".") + ".", WORDS[state][1])
+    done = [name for name, stage in found.stages.items() if stage.get("state") == "done"]
+    sentence = f"{len(done)} of {len(found.stages)} stages are done"
+    if done:
+        says = str(found.stages[done[-1]].get("says") or "").rstrip(".")
+        sentence += f"; the last is {done[-1]}" + (f": {says}" if says else "")
+    return Verdict("Not finished", sentence + ".", "open")
 
 
 def _capital(text: str) -> str:
