@@ -49,7 +49,8 @@ _NOT_PROJECTIONS = {"lm_head", "gate", "router", "score", "classifier"}
 @dataclass(frozen=True, slots=True)
 class Adapter:
     """An adapter read from its folder: PEFT's configuration, tensors by PEFT's key, ``sha256``
-    over both; ``base`` is the revision it was trained on ("" where the maker did not say).
+    over both; ``base`` is the revision it was trained on ("" where the maker did not say) and
+    ``base_name`` what its maker called that base.
     """
 
     folder: Path
@@ -57,6 +58,7 @@ class Adapter:
     tensors: Mapping[str, Any]
     sha256: str
     base: str = ""
+    base_name: str = ""
 
 
 def language_projections(network: Any) -> list[str]:
@@ -167,7 +169,14 @@ def read_adapter(folder: str | Path) -> Adapter:
         raise BadFileError(place / WEIGHTS, "has changed since it was written", "train it again")
     config = _understood(place, stored)
     digest = sha256_hex(canonical_json({"config": config, "weights": sha256_hex(data)}).encode())
-    return Adapter(place, config, _tensors(place, data), digest, str(note.get("base", "")))
+    return Adapter(
+        place,
+        config,
+        _tensors(place, data),
+        digest,
+        base=str(note.get("base", "")),
+        base_name=Path(str(stored.get("base_model_name_or_path") or "")).name,
+    )
 
 
 def wear_adapter(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
@@ -182,6 +191,12 @@ def wear_adapter(checkpoint: Checkpoint, adapter: Adapter) -> Checkpoint:
         raise InputError(
             f"the adapter {adapter.folder} was trained on another base (revision {adapter.base}) "
             f"than {checkpoint.source} (revision {checkpoint.revision})"
+        )
+    here = Path(checkpoint.source).name
+    if not adapter.base and adapter.base_name not in ("", here):
+        raise InputError(
+            f"the adapter {adapter.folder} says that its base is {adapter.base_name}, not {here}; "
+            f"if that is the same model, correct base_model_name_or_path in {CONFIG}"
         )
     try:
         _inject(checkpoint, adapter.config)

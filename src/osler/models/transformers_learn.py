@@ -46,6 +46,8 @@ def open_learner(
     if str(options.get("device", "auto")) == "shard":
         raise InputError("fine-tuning runs on one device; use device=cuda, cuda:1 or cpu")
     checkpoint = open_by_options(model, options)
+    if getattr(checkpoint.network.config, "is_encoder_decoder", False):
+        raise InputError(f"{model} reads and writes by two networks; only decoders are fine-tuned")
     if checkpoint.dtype == "float16":
         raise InputError(
             "float16 loses small gradients; fine-tune with dtype=bfloat16 or dtype=float32"
@@ -94,11 +96,13 @@ class TransformersLearner:
             The network cannot.
         """
         network = self._checkpoint.network
+        # Later releases of transformers call it activation checkpointing.
+        word = "activation" if hasattr(network, "activation_checkpointing_enable") else "gradient"
         if not on:
-            network.gradient_checkpointing_disable()
+            getattr(network, f"{word}_checkpointing_disable")()
             return
         try:
-            network.gradient_checkpointing_enable({"use_reentrant": False})
+            getattr(network, f"{word}_checkpointing_enable")({"use_reentrant": False})
         except ValueError as error:
             raise InputError(f"{self.name} cannot recompute activations: {error}") from error
 
@@ -255,9 +259,10 @@ def end_of_turn(checkpoint: Checkpoint) -> int:
     ends = forget_defaults(checkpoint)
     tokenizer = checkpoint.processor.tokenizer
     after = tokenizer.encode(_after_a_reply(checkpoint.processor), add_special_tokens=False)
-    known = [*after, tokenizer.eos_token_id, *sorted(end for end in ends if end is not None)]
-    for token in known:
-        if token in ends and token is not None:
+    padding = tokenizer.pad_token_id  # among the ends only because it fills finished rows
+    others = sorted(end for end in ends if end not in (None, padding))
+    for token in [*after, tokenizer.eos_token_id, *others]:
+        if token is not None and token in ends:
             return int(token)
     raise FatalModelError(f"{checkpoint.source} has no token that ends a reply")
 
