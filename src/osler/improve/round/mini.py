@@ -26,8 +26,8 @@ from osler.core import (
 )
 
 from .mini_images import Leak, Made, leaks, make
-from .mini_strata import FULL, QUICK, VERSION, WEAK, Sizes, pool_images, rarity, stratum
 from .mini_questions import base_examples, dataset, shown_images
+from .mini_strata import FULL, QUICK, VERSION, WEAK, Sizes, pool_images, rarity, stratum
 from .mini_subjects import Role, subject
 from .plan import RoundPlan
 
@@ -132,7 +132,7 @@ def make_mini(
     tell("writing what the student has learnt", 0, 1)
     base = base_examples(place / "base", sizes, seed, ABOUT)
     trained = _train(world, base, seed, tell)
-    facts = {
+    facts: dict[str, Any] = {
         "plan": digest,
         "seed": seed,
         "quick": quick,
