@@ -66,7 +66,7 @@ def add(
             sources,
             stated=stated,
             encoder=encoder,
-            executor=_executor(jobs, ray),
+            executor=executor(jobs, ray),
             progress=progress,
         )
     if as_json:
@@ -140,7 +140,7 @@ def search(
     from osler.curate.pool import open_pool
     from osler.curate.pool.lookup import look_up
 
-    found = look_up(open_pool(pool), query, k=k, above=above, executor=_executor(jobs, ray))
+    found = look_up(open_pool(pool), query, k=k, above=above, executor=executor(jobs, ray))
     if as_json:
         _print_json({"by": found.by, "hits": list(found.hits)})
         return
@@ -230,7 +230,7 @@ def overlap(
             max_distance=max_distance,
             min_cos=min_cos,
             crops=crops,
-            executor=_executor(jobs, ray),
+            executor=executor(jobs, ray),
             progress=progress,
         )
     path = dict(zip(done.rows, opened.columns("path", rows=done.rows)["path"], strict=True))
@@ -287,7 +287,8 @@ def _lines_of(path: Path) -> list[str]:
         raise InputError(f"{path} cannot be read as text ({error})") from error
 
 
-def _executor(jobs: int, ray: str) -> Executor:
+def executor(jobs: int, ray: str) -> Executor:
+    """Where work on a pool is done: here, in processes, or on a Ray cluster."""
     from osler.curate.pool import executor_for
 
     if not ray:

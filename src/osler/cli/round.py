@@ -15,6 +15,7 @@ import typer
 from osler.core import InputError
 
 if TYPE_CHECKING:
+    from osler.curate.pool import Executor
     from osler.improve.round import RoundPlan, RoundResult
     from osler.improve.round.context import Progress
 
@@ -25,6 +26,12 @@ app = typer.Typer(
     "decide who labels what, train, and prove that it helped.",
 )
 
+Jobs = Annotated[
+    int | None, typer.Option(min=1, help="Processes for work on the pool (default: all cores).")
+]
+RayFlag = Annotated[
+    str, typer.Option("--ray", metavar="ADDRESS", help="Work on this Ray cluster (or: local).")
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Folder = Annotated[Path, typer.Argument(metavar="ROUND", help="Folder of the round.")]
 
@@ -82,6 +89,8 @@ def run(
     seed: Annotated[
         int | None, typer.Option("--seed", "-s", help="Fixes everything random.")
     ] = None,
+    jobs: Jobs = None,
+    ray: RayFlag = "",
     as_json: JsonFlag = False,
 ) -> None:
     from osler.improve.round import run_round
@@ -97,17 +106,17 @@ def run(
     given |= _settings(setting or [])
     with _shown(as_json) as progress:
         wanted = _plan(plan, given, out, mini, progress)
-        result = run_round(wanted, out, progress)
+        result = run_round(wanted, out, progress, _executor(jobs, ray))
     _tell(result, as_json)
 
 
 @app.command()
-def resume(folder: Folder, as_json: JsonFlag = False) -> None:
+def resume(folder: Folder, jobs: Jobs = None, ray: RayFlag = "", as_json: JsonFlag = False) -> None:
     """Go on with a round by the plan in its folder."""
     from osler.improve.round import resume_round
 
     with _shown(as_json) as progress:
-        result = resume_round(folder, progress)
+        result = resume_round(folder, progress, _executor(jobs, ray))
     _tell(result, as_json)
 
 
@@ -127,6 +136,14 @@ def status(folder: Folder, as_json: JsonFlag = False) -> None:
         seconds = f"{stage['seconds']:.0f} s" if "seconds" in stage else ""
         typer.echo(f"{name:9} {stage['state']:13} {seconds:>6}  {stage['says']}".rstrip())
     typer.echo(f"{held['outcome']}: {held['says']}" if held["says"] else held["outcome"])
+
+
+def _executor(jobs: int | None, ray: str) -> Executor:
+    import os
+
+    from osler.cli.pool import executor
+
+    return executor(jobs or os.cpu_count() or 1, ray)
 
 
 def _plan(

@@ -21,18 +21,18 @@ from numpy.typing import NDArray
 from osler.core import BadFileError, InputError, sha256_hex
 
 from .encoders import PoolEncoder, identity_of, load_encoder
-from .executors import Executor
+from .executors import Executor, Here
 from .hashes import near_between, phash
-from .overlay import overlay_score
+from .overlay import overlay_of, prepared
 from .reading import Shown, read_content, read_record, read_shown
 from .search import Hits, range_search, top_k
-from .store import Pool, check_encoder
+from .store import Pool, check_encoder, open_pool
 
 Kind = Literal["sha256", "phash", "cosine", "crop", "patient"]
 KINDS: tuple[Kind, ...] = ("sha256", "phash", "cosine", "crop", "patient")
 
 _WINDOWS = (0.8, 0.6)
-_BATCH = 64
+_BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ def overlap(
         pixels; 0 leaves the test out.
     min_correlation
         Normalised correlation at or above which one image is a part of the other.
+    executor
+        Where files are compared, some at a time (default: one after the other in this process).
 
     Raises
     ------
@@ -100,36 +102,64 @@ def overlap(
     keys = {key for key in patients if key}
     if not files and not keys:
         raise InputError("there is nothing to compare with: give image files or patient keys")
-    columns = pool.columns("sha256", "phash", "patient")
-    found = [
-        Overlap(row, "patient", key) for row, key in enumerate(columns["patient"]) if key in keys
-    ]
-    rows_of: dict[str, list[int]] = {}
-    for row, digest in enumerate(columns["sha256"]):
-        rows_of.setdefault(digest, []).append(row)
-    encoder = load_encoder(pool.encoder) if files else None
-    if encoder is not None:
+    patient_of = pool.columns("patient")["patient"]
+    found = [Overlap(row, "patient", key) for row, key in enumerate(patient_of) if key in keys]
+    if files:
+        encoder = load_encoder(pool.encoder)
         check_encoder(pool, identity_of(pool.encoder, encoder), encoder.dim)
     unread: set[str] = set()
-    for start in range(0, len(files), _BATCH):
-        names = [str(name) for name in files[start : start + _BATCH]]
-        contents = [read_content(name) for name in names]
-        shown = [read_shown(name, data) for name, data in zip(names, contents, strict=True)]
-        for name, data in zip(names, contents, strict=True):
-            found += [Overlap(row, "sha256", name) for row in rows_of.get(sha256_hex(data), [])]
-        found += _by_hash(columns["phash"], names, shown, max_distance)
-        assert encoder is not None
-        found += _by_vector(pool, encoder, names, shown, min_cos, executor)
-        if crops:
-            seen = {(one.row, one.other) for one in found}
-            near = _proposals(pool, encoder, shown, crops, executor)
-            pairs = [(row, n) for row, n in near if (row, names[n]) not in seen]
-            found += _by_pixels(pool, names, shown, pairs, min_correlation, unread)
+    names = [str(name) for name in files]
+    jobs = [
+        _Compared(str(pool.path), tuple(names[start : start + _BATCH]), max_distance, min_cos,
+                  crops, min_correlation)
+        for start in range(0, len(names), _BATCH)
+    ]  # fmt: skip
+    for some, missed, count in (executor or Here()).run(_compare, jobs):
+        found += some
+        unread |= missed
         if progress:
-            progress(len(names))
+            progress(count)
     order = {kind: n for n, kind in enumerate(KINDS)}
     found.sort(key=lambda one: (one.row, order[one.kind], one.other))
     return Overlaps(tuple(found), tuple(sorted(unread)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """One job: some files against the whole pool."""
+
+    pool: str
+    names: tuple[str, ...]
+    max_distance: int
+    min_cos: float
+    crops: int
+    min_correlation: float
+
+
+def _compare(job: _Compared) -> tuple[list[Overlap], set[str], int]:
+    """Overlaps of the files of a job, pool files that could not be read, how many were compared."""
+    pool = open_pool(job.pool)
+    encoder = load_encoder(pool.encoder)
+    columns = pool.columns("sha256", "phash")
+    rows_of: dict[str, list[int]] = {}
+    for row, digest in enumerate(columns["sha256"]):
+        rows_of.setdefault(digest, []).append(row)
+    contents = [read_content(name) for name in job.names]
+    shown = [read_shown(name, data) for name, data in zip(job.names, contents, strict=True)]
+    found = [
+        Overlap(row, "sha256", name)
+        for name, data in zip(job.names, contents, strict=True)
+        for row in rows_of.get(sha256_hex(data), [])
+    ]
+    found += _by_hash(columns["phash"], job.names, shown, job.max_distance)
+    found += _by_vector(pool, encoder, job.names, shown, job.min_cos)
+    unread: set[str] = set()
+    if job.crops:
+        seen = {(one.row, one.other) for one in found}
+        near = _proposals(pool, encoder, shown, job.crops)
+        pairs = [(row, n) for row, n in near if (row, job.names[n]) not in seen]
+        found += _by_pixels(pool, job.names, shown, pairs, job.min_correlation, unread)
+    return found, unread, len(job.names)
 
 
 def _by_hash(
@@ -147,10 +177,9 @@ def _by_vector(
     names: Sequence[str],
     shown: Sequence[Shown],
     min_cos: float,
-    executor: Executor | None,
 ) -> Iterator[Overlap]:
     vectors = encoder.embed([one.pixels for one in shown])
-    hits = range_search(pool, vectors, np.nextafter(min_cos, -1), executor=executor)
+    hits = range_search(pool, vectors, np.nextafter(min_cos, -1))
     for n, row, cos in zip(hits.anchor, hits.row, hits.cos, strict=True):
         yield Overlap(int(row), "cosine", names[n], round(float(cos), 6))
 
@@ -160,13 +189,12 @@ def _proposals(
     encoder: PoolEncoder,
     shown: Sequence[Shown],
     k: int,
-    executor: Executor | None,
 ) -> list[tuple[int, int]]:
     """(row, number in ``shown``) of the pairs worth a look, sorted."""
     views = [list(windows(one.pixels)) for one in shown]
     owner = np.repeat(np.arange(len(views)), [len(view) for view in views])
     vectors = encoder.embed([window for view in views for window in view])
-    hits: Hits = top_k(pool, vectors, k, executor=executor)
+    hits: Hits = top_k(pool, vectors, k)
     return sorted({(int(r), int(owner[a])) for a, r in zip(hits.anchor, hits.row, strict=True)})
 
 
@@ -191,16 +219,19 @@ def _by_pixels(
 ) -> list[Overlap]:
     """Pairs whose pictures lie over each other; each file of the pool is read once."""
     found = []
-    rows = sorted({row for row, _ in pairs})
+    numbers: dict[int, list[int]] = {}
+    for row, number in pairs:
+        numbers.setdefault(row, []).append(number)
+    rows = sorted(numbers)
+    theirs = {n: prepared(shown[n].grey) for n in sorted({n for _, n in pairs})}
     for row, record in zip(rows, pool.records(rows), strict=True):
         try:
-            ours = read_record(record).grey
+            ours = prepared(read_record(record).grey)
         except BadFileError:
             unread.add(record["path"])
             continue
-        for one, number in pairs:
-            if one == row:
-                score = overlay_score(ours, shown[number].grey)
-                if score >= least:
-                    found.append(Overlap(row, "crop", names[number], round(score, 4)))
+        for number in numbers[row]:
+            score = overlay_of(ours, theirs[number])
+            if score >= least:
+                found.append(Overlap(row, "crop", names[number], round(score, 4)))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,23 @@ _NOISE = 4.0
 """Variance, in grey levels squared, of what re-encoding leaves in a smooth picture."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """A grey picture in the sizes that the search needs, made once for many comparisons."""
+
+    whole: NDArray[np.float32]
+    coarse: NDArray[np.float32]
+    parts: tuple[NDArray[np.float32] | None, ...]
+
+
+def prepared(grey: NDArray[Any]) -> Prepared:
+    """``grey`` (h, w) ready to be laid over others; a part too plain to be recognised is None."""
+    whole = _reduced(grey, 2 * _SIDE)
+    sizes = [_reduced(whole, max(8, round(scale * _SIDE))) for scale in _SCALES]
+    parts = tuple(one if float(one.std()) >= _LEAST_SPREAD else None for one in sizes)
+    return Prepared(whole, _reduced(whole, _SIDE), parts)
+
+
 def overlay_score(first: NDArray[Any], second: NDArray[Any]) -> float:
     """Highest normalised correlation of one grey picture laid over the other, -1 to 1.
 
@@ -28,9 +46,12 @@ def overlay_score(first: NDArray[Any], second: NDArray[Any]) -> float:
     to 1. The best place is refined at twice the resolution, on the pictures and on their
     differences of Gaussians; the lower of the two counts, so that equal shading is not enough.
     """
-    whole = [_reduced(one, 2 * _SIDE) for one in (first, second)]
-    scores = [_part_of(whole[0], whole[1]), _part_of(whole[1], whole[0])]
-    return max(scores)
+    return overlay_of(prepared(first), prepared(second))
+
+
+def overlay_of(first: Prepared, second: Prepared) -> float:
+    """As :func:`overlay_score`, of pictures that were prepared before."""
+    return max(_part_of(first, second), _part_of(second, first))
 
 
 def _reduced(grey: NDArray[Any], side: int) -> NDArray[np.float32]:
@@ -42,41 +63,41 @@ def _reduced(grey: NDArray[Any], side: int) -> NDArray[np.float32]:
     return np.asarray(cv2.resize(np.ascontiguousarray(grey, np.float32), size, interpolation=how))
 
 
-def _part_of(whole: NDArray[np.float32], part: NDArray[np.float32]) -> float:
+def _part_of(whole: Prepared, part: Prepared) -> float:
     """Score of ``part`` laid over ``whole``."""
-    coarse, best = _reduced(whole, _SIDE), (-1.0, 0.0)
-    for scale in _SCALES:
-        found = _match(coarse, part, scale * _SIDE)
-        if found is not None and found[0] > best[0]:
-            best = (found[0], float(scale))
+    best = (-1.0, 0.0)
+    for scale, small in zip(_SCALES, part.parts, strict=True):
+        found = -1.0 if small is None else _match(whole.coarse, small)
+        if found > best[0]:
+            best = (found, float(scale))
     if best[0] < 0.7:
         return best[0]
-    near = best[1] * np.linspace(0.97, 1.03, 9)
-    fine = [_match(whole, part, min(scale, 1.0) * 2 * _SIDE, True) for scale in near]
-    return max((found[0] for found in fine if found is not None), default=-1.0)
+    score = -1.0
+    for scale in best[1] * np.linspace(0.97, 1.03, 9):
+        small = _reduced(part.whole, max(8, round(min(scale, 1.0) * 2 * _SIDE)))
+        if float(small.std()) >= _LEAST_SPREAD:
+            score = max(score, _match(whole.whole, small, strict=True))
+    return score
 
 
-def _match(
-    whole: NDArray[np.float32], part: NDArray[np.float32], side: float, strict: bool = False
-) -> tuple[float, tuple[int, int]] | None:
-    """(score, place) of ``part`` with its longer side at ``side`` px, or None if it is too large.
+def _match(whole: NDArray[np.float32], small: NDArray[np.float32], strict: bool = False) -> float:
+    """Best correlation of ``small`` at any place of ``whole``; -1 if too large or too plain there.
 
     With ``strict`` the score is the lower of that of the pictures and that of their details.
     """
     import cv2
 
-    small = _reduced(part, max(8, round(side)))
     height, width = small.shape
-    if height > whole.shape[0] or width > whole.shape[1] or float(small.std()) < _LEAST_SPREAD:
-        return None
+    if height > whole.shape[0] or width > whole.shape[1]:
+        return -1.0
     scores = cv2.matchTemplate(whole, small, cv2.TM_CCOEFF_NORMED)
     _, value, _, (left, top) = cv2.minMaxLoc(scores)
     place = whole[top : top + height, left : left + width]
     if float(place.std()) < _LEAST_SPREAD:
-        return None
+        return -1.0
     if strict:
         value = min(value, _correlation(_details(place), _details(small)))
-    return float(value), (int(top), int(left))
+    return float(value)
 
 
 def _details(plane: NDArray[np.float32]) -> NDArray[np.float32]:

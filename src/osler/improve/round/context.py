@@ -31,7 +31,7 @@ from .plan import RoundPlan
 from .stage import file_hash
 
 if TYPE_CHECKING:
-    from osler.curate.pool import Pool
+    from osler.curate.pool import Executor, Pool
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, steps done, steps in all)."""
@@ -45,10 +45,17 @@ class Round:
     )
     """Fields of the plan that name files; a stage depends on what these hold, too."""
 
-    def __init__(self, path: str | Path, plan: RoundPlan, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        plan: RoundPlan,
+        progress: Progress | None = None,
+        executor: Executor | None = None,
+    ) -> None:
         self.path = Path(path).resolve()
         self.plan = plan
         self.progress: Progress = progress or (lambda *_: None)
+        self.executor = executor
 
     def folder(self, stage: str) -> Path:
         """Where a stage keeps its files."""

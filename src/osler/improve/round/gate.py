@@ -52,9 +52,8 @@ def _run(round_: Round, folder: Path) -> Done:
         {**body, "policy": plan.policy, "margin": plan.margin, "unscored": int((~both).sum()),
          "before": "before", "after": "after"},
     )  # fmt: skip
-    verdict = "accepted" if decision.accepted else "rolled back"
     return Done(
-        f"{verdict}: {'; '.join(decision.reasons)}",
+        '; '.join(decision.reasons),
         ("decision.json", "before/summary.json", "after/summary.json"),
         {"accepted": decision.accepted, "before": decision.overall.before,
          "after": decision.overall.after},

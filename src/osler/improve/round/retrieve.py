@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ def _run(round_: Round, folder: Path) -> Done:
     anchors = np.load(round_.folder("find") / "anchors.npy")
     leaks, excluded = leaked(round_)
     round_.progress("searching the pool", 0, 1)
-    hits = retrieve_from(pool, anchors, plan.cosine)
+    hits = retrieve_from(pool, anchors, plan.cosine, round_.executor)
     weights = np.array([kind["weight"] for kind in kinds])
     chosen = select(pool, hits, weights, plan.budget, excluded=excluded)
     if not chosen.rows.size:
@@ -68,7 +68,7 @@ def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
         round_.keep_images_of(held, part.read_blob())
         cases += held
     files = _files(round_, cases)
-    patients = {case.item.group for case in cases} - {""}
+    patients = patient_keys([case.item.group for case in cases])
     total, seen = len(files), 0
 
     def step(n: int) -> None:
@@ -76,7 +76,7 @@ def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
         seen += n
         round_.progress("comparing the pool with dev and gate", seen, total)
 
-    found = overlap(pool, files, patients=patients, progress=step)
+    found = overlap(pool, files, patients=patients, executor=round_.executor, progress=step)
     columns = pool.columns("path", "sha256")
     paths = columns["path"]
     leaks: list[dict[str, Any]] = [
@@ -93,6 +93,16 @@ def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
     marks: Bools = np.zeros(len(pool), dtype=bool)
     marks[np.array([leak["row"] for leak in leaks], dtype=np.int64)] = True
     return leaks, marks
+
+
+def patient_keys(groups: Iterable[str]) -> set[str]:
+    """Keys that a pool may know the patients of ``groups`` by.
+
+    Benchmarks write ``dataset/patient``; a pool holds the patient alone. Equal keys of different
+    datasets are taken for one patient: to leave out too much does no harm here.
+    """
+    known = {group for group in groups if group}
+    return known | {group.partition("/")[2] for group in known if "/" in group} - {""}
 
 
 def _files(round_: Round, cases: Sequence[Case]) -> list[Path]:

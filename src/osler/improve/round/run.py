@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from osler import __version__
 from osler.core import BadFileError, InputError, OslerError, plain, write_json
@@ -27,6 +27,9 @@ from .retrieve import RETRIEVE
 from .route import ROUTE
 from .stage import Stage, Waiting, is_done, perform, read_record
 from .train import TRAIN, read_trained
+
+if TYPE_CHECKING:
+    from osler.curate.pool import Executor
 
 STAGES: tuple[Stage, ...] = (
     EVALUATE, FIND, RETRIEVE, ASK, AUDIT, ROUTE, LABEL, CHECK, TRAIN, GATE, CURVE,
@@ -50,11 +53,18 @@ class RoundResult:
     report: Path | None = None
 
 
-def run_round(plan: RoundPlan, path: str | Path, progress: Progress | None = None) -> RoundResult:
+def run_round(
+    plan: RoundPlan,
+    path: str | Path,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> RoundResult:
     """Run ``plan`` in the folder ``path``, or go on where it ended.
 
     Finished stages whose inputs and files are unchanged are kept. A round that needs people ends
     with outcome ``waiting``; call it again when they have decided.
+
+    ``executor`` works through the pool in processes or on a Ray cluster (default: here).
 
     Raises
     ------
@@ -64,15 +74,17 @@ def run_round(plan: RoundPlan, path: str | Path, progress: Progress | None = Non
     OslerError
         Whatever a stage met. The stages before it are kept.
     """
-    round_ = Round(path, checked(plan), progress)
+    round_ = Round(path, checked(plan), progress, executor)
     _claim(round_.path, plan)
     with _only_one(round_.path):
         return _go_on(round_)
 
 
-def resume_round(path: str | Path, progress: Progress | None = None) -> RoundResult:
+def resume_round(
+    path: str | Path, progress: Progress | None = None, executor: Executor | None = None
+) -> RoundResult:
     """Go on with the round in ``path``, by the plan that is written there."""
-    return run_round(read_round(path)["plan"], path, progress)
+    return run_round(read_round(path)["plan"], path, progress, executor)
 
 
 def read_round(path: str | Path) -> dict[str, Any]:
