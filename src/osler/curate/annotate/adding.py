@@ -6,7 +6,6 @@ import secrets
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 from osler.core import InputError, canonical_json, content_hash, derive_rng, derive_seed
 
@@ -58,19 +57,15 @@ def places(tasks: Sequence[Task], start: int, seed: int) -> Iterator[tuple[Task,
 
 def insert(db: sqlite3.Connection, seq: int, task: Task, place: Place, twice: bool) -> None:
     """Write one task, its images, and that it is open."""
-    given = content_hash(task, 64)
     kept = replace(task, raters=2) if twice else task
-    row: tuple[Any, ...] = (
-        seq,
-        task.id,
-        secrets.token_hex(8),
-        canonical_json(kept),
-        given,
-        needed(kept),
-        int(bool(task.gold)),
-        *place,
+    body, given = canonical_json(kept), content_hash(task, 64)
+    db.execute(
+        "INSERT INTO tasks VALUES (?, ?, ?, ?, ?)",
+        (seq, task.id, secrets.token_hex(8), body, given),
     )
-    db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
-    db.execute("INSERT INTO standing VALUES (?, 'open', 0)", (task.id,))
+    db.execute(
+        "INSERT INTO standing VALUES (?, 'open', 0, ?, ?, ?, ?, ?)",
+        (task.id, needed(kept), int(bool(task.gold)), *place),
+    )
     for ref in task.images:
         db.execute("INSERT OR IGNORE INTO images VALUES (?, ?)", (ref.sha256, ref.media_type))

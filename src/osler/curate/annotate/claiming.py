@@ -6,45 +6,54 @@ import json
 import sqlite3
 from typing import Any
 
-_FREE = """
-    NOT EXISTS (SELECT 1 FROM made d WHERE d.task = t.id AND d.rater = :rater AND NOT d.undone)
-    AND CASE s.state
-    WHEN 'open' THEN s.votes + (
-        SELECT count(*) FROM leases l WHERE l.task = t.id AND l.rater != :rater
-        AND l.until > :now AND l.role = 'rater') < t.need
-    WHEN 'disputed' THEN :rules AND NOT EXISTS (
-        SELECT 1 FROM leases l WHERE l.task = t.id AND l.rater != :rater
-        AND l.until > :now AND l.role = 'adjudicator')
-    ELSE t.gold AND :asked AND NOT EXISTS (
-        SELECT 1 FROM leases l WHERE l.task = t.id AND l.rater != :rater AND l.until > :now)
-    END
+_UNDECIDED = """
+    NOT EXISTS (SELECT 1 FROM made d WHERE d.task = s.task AND d.rater = :rater AND NOT d.undone)
 """
-_TASK = "SELECT t.id, t.key, t.body, s.state FROM tasks t JOIN standing s ON s.task = t.id"
-_ORDER = "ORDER BY t.priority DESC, t.tier DESC, t.place, t.seq LIMIT 1"
-"""Of high tiers first, for they need more people."""
+_OTHERS = """
+    SELECT count(*) FROM leases l
+    WHERE l.task = s.task AND l.rater != :rater AND l.until > :now
+"""
+_FREE = f"""
+    {_UNDECIDED} AND CASE s.state
+    WHEN 'open' THEN s.votes + ({_OTHERS} AND l.role = 'rater') < s.need
+    WHEN 'disputed' THEN :rules AND 0 = ({_OTHERS} AND l.role = 'adjudicator')
+    ELSE s.gold AND 0 = ({_OTHERS}) END
+"""
+_ROW = "SELECT s.task, s.state, s.priority, s.tier, s.place FROM standing s"
+_ORDER = "ORDER BY s.priority DESC, s.tier DESC, s.place LIMIT 1"
+_HELD = (
+    f"{_ROW} JOIN leases m ON m.task = s.task WHERE m.rater = :rater AND {_FREE} "
+    "ORDER BY m.touched DESC, m.rowid DESC LIMIT 1"
+)
+_WANTED = f"{_ROW} WHERE s.state IN ('open', 'disputed') AND {_FREE} {_ORDER}"
+_GOLD = f"{_ROW} WHERE s.state = 'done' AND s.gold AND {_FREE} {_ORDER}"
 
 
-def next_task(db: sqlite3.Connection, rater: str, now: float) -> tuple[Any, ...] | None:
-    """The row (id, key, body, state) for ``rater`` at ``now``: what they hold, else what is free.
+def next_task(db: sqlite3.Connection, rater: str, now: float) -> tuple[str, str] | None:
+    """(id, state) of the next task for ``rater``: what they hold, else the first that is free.
 
-    A gold item that has its votes is asked of further raters too, but only while ordinary work is
-    left for them, so that nobody is asked for nothing else.
+    A gold item that has its votes is asked of further raters too, in its place, but only while
+    ordinary work is left for them.
     """
-    asking = {"rater": rater, "now": now, "rules": _may_rule(db, rater), "asked": True}
-    mine = (
-        f"{_TASK} JOIN leases m ON m.task = t.id AND m.rater = :rater "
-        f"WHERE {_FREE} ORDER BY m.touched DESC, m.rowid DESC LIMIT 1"
-    )
-    free = f"{_TASK} WHERE {_FREE} {_ORDER}"
-    row: tuple[Any, ...] | None = db.execute(mine, asking).fetchone()
-    if row is None:
-        row = db.execute(free, asking).fetchone()
-        if row and row[3] == "done" and not db.execute(free, {**asking, "asked": 0}).fetchone():
-            return None
-    return row
+    asking = {"rater": rater, "now": now, "rules": may_rule(db, rater)}
+    held = db.execute(_HELD, asking).fetchone()
+    if held:
+        return held[0], held[1]
+    wanted = db.execute(_WANTED, asking).fetchone()
+    if wanted is None:
+        return None
+    gold = db.execute(_GOLD, asking).fetchone()
+    row = gold if gold and _order(gold) < _order(wanted) else wanted
+    return row[0], row[1]
 
 
-def _may_rule(db: sqlite3.Connection, rater: str) -> bool:
+def _order(row: tuple[Any, ...]) -> tuple[float, int, float]:
+    """By priority, then tier (3 first, for it needs more people), then place."""
+    return -row[2], -row[3], row[4]
+
+
+def may_rule(db: sqlite3.Connection, rater: str) -> bool:
+    """Whether ``rater`` may rule on disputes: anybody, unless adjudicators are named."""
     row = db.execute("SELECT value FROM settings WHERE name = 'adjudicators'").fetchone()
     named = json.loads(row[0]) if row else []
     return not named or rater in named

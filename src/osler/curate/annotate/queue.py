@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -56,6 +57,10 @@ class Queue:
     def close(self) -> None:
         """Close the file; what was decided is kept."""
         self._store.close()
+
+    def unsynced(self) -> AbstractContextManager[None]:
+        """A block whose decisions a power cut may lose (a kill cannot): for simulations."""
+        return self._store.unsynced()
 
     def setting(self, name: str) -> str | None:
         """A setting of the queue: ``secret``, ``cost_per_minute``, ``adjudicators``."""
@@ -123,16 +128,16 @@ class Queue:
         rater, at = check_rater(rater), _now(now)
         with self._store.writing() as db:
             db.execute("INSERT OR IGNORE INTO raters VALUES (?, ?)", (rater, at))
-            row = next_task(db, rater, at)
-            if row is None:
+            found = next_task(db, rater, at)
+            if found is None:
                 return None
-            role: Role = "adjudicator" if row[3] == "disputed" else "rater"
+            role: Role = "adjudicator" if found[1] == "disputed" else "rater"
             db.execute(
                 "INSERT INTO leases VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (task, rater) DO UPDATE "
                 "SET role = excluded.role, until = excluded.until",
-                (row[0], rater, role, at, at, at + self.lease_s),
+                (found[0], rater, role, at, at, at + self.lease_s),
             )
-            return held_row(db, row[0], rater)
+            return held_row(db, found[0], rater)
 
     def held(self, task_id: str, rater: str) -> Held | None:
         """What ``rater`` holds (also when the lease has run out), or None."""

@@ -53,7 +53,7 @@ def made_rows(
 def restand(db: sqlite3.Connection, task: Task) -> None:
     """Derive anew what of ``task`` is still to be done."""
     state, votes = standing(task, made_rows(db, "WHERE task = ?", (task.id,)))
-    db.execute("INSERT OR REPLACE INTO standing VALUES (?, ?, ?)", (task.id, state, votes))
+    db.execute("UPDATE standing SET state = ?, votes = ? WHERE task = ?", (state, votes, task.id))
 
 
 def all_labels(db: sqlite3.Connection) -> list[Settled]:

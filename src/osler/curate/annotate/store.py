@@ -28,12 +28,17 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE raters (name TEXT PRIMARY KEY, at REAL NOT NULL);
 CREATE TABLE tasks (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, key TEXT NOT NULL UNIQUE,
-    body TEXT NOT NULL, given TEXT NOT NULL, need INTEGER NOT NULL, gold INTEGER NOT NULL,
-    priority REAL NOT NULL, tier INTEGER NOT NULL, place REAL NOT NULL
+    body TEXT NOT NULL, given TEXT NOT NULL
 );
-CREATE INDEX tasks_order ON tasks (priority DESC, tier DESC, place, seq);
 CREATE TABLE images (sha256 TEXT PRIMARY KEY, media_type TEXT NOT NULL);
-CREATE TABLE standing (task TEXT PRIMARY KEY, state TEXT NOT NULL, votes INTEGER NOT NULL);
+CREATE TABLE standing (
+    task TEXT PRIMARY KEY, state TEXT NOT NULL, votes INTEGER NOT NULL, need INTEGER NOT NULL,
+    gold INTEGER NOT NULL, priority REAL NOT NULL, tier INTEGER NOT NULL, place REAL NOT NULL
+);
+CREATE INDEX wanted ON standing (priority DESC, tier DESC, place)
+    WHERE state IN ('open', 'disputed');
+CREATE INDEX answered_gold ON standing (priority DESC, tier DESC, place)
+    WHERE state = 'done' AND gold;
 CREATE TABLE leases (
     task TEXT NOT NULL, rater TEXT NOT NULL, role TEXT NOT NULL, since REAL NOT NULL,
     touched REAL NOT NULL, until REAL NOT NULL, PRIMARY KEY (task, rater)
@@ -155,6 +160,15 @@ class Store:
                     if db.in_transaction:
                         db.execute("ROLLBACK")
                 raise
+
+    @contextlib.contextmanager
+    def unsynced(self) -> Iterator[None]:
+        """Do not force each commit to the platter: a killed process still loses nothing."""
+        self.rows("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self.rows("PRAGMA synchronous = FULL")
 
     def close(self) -> None:
         """Close the file; what was committed stays."""
