@@ -65,7 +65,7 @@ def _absent(found: RoundFolder) -> Safe | None:
     stage = found.stages.get("curve")
     if not stage:
         return None
-    return tag("p", foreign(stage.get("says") or "No learning curve was drawn.", 600))
+    return tag("p", foreign(stage.get("says") or "The plan asked for no learning curve.", 600))
 
 
 def _ordered(told: Row) -> list[tuple[str, object]]:

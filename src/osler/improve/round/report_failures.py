@@ -133,7 +133,10 @@ def _prototype(
     medoid = str(one.get("medoid"))
     n = len(sequence(one.get("members")))
     title = join(
-        [foreign(one.get("name"), 120), tag("span", f" {count(n)} failures", class_="quiet")]
+        [
+            foreign(one.get("name"), 120),
+            tag("span", f" {count(n)} failure{'' if n == 1 else 's'}", class_="quiet"),
+        ]
     )
     left = [
         _shot(row, ref, images, _failed(row, str(row.get("id")) == medoid)) for row, ref in fails
