@@ -61,7 +61,7 @@ EFFICIENTNET_LITE0 = EmbeddedFile(
     size=18_826_032,
     licence="Apache-2.0",
     extra="demo",
-    enables="the image encoder of osler/probe",
+    enables="the image encoder of osler/probe (and of osler/vlm-tiny)",
 )
 
 SMOLLM2 = EmbeddedFile(
@@ -74,7 +74,7 @@ SMOLLM2 = EmbeddedFile(
     size=98_362_432,
     licence="Apache-2.0",
     extra="llm",
-    enables="osler/smollm2",
+    enables="osler/smollm2 (and osler/vlm-tiny)",
 )
 
 EMBEDDED: tuple[EmbeddedFile, ...] = (EFFICIENTNET_LITE0, SMOLLM2)

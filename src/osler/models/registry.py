@@ -45,6 +45,11 @@ BUILT_IN = (
         "osler.models.smollm2:load",
         "embedded smoke-test language model (text only), SmolLM2-135M",
     ),
+    ModelEntry(
+        "osler/vlm-tiny",
+        "osler.models.vlm_tiny:load",
+        "embedded smoke-test vision-language model that can be fine-tuned",
+    ),
     ModelEntry("openai/", _OPENAI, "OpenAI; key in OPENAI_API_KEY"),
     ModelEntry("vllm/", _OPENAI, "a vLLM server, http://localhost:8000/v1 unless --base-url"),
     ModelEntry("sglang/", _OPENAI, "an SGLang server, http://localhost:30000/v1 unless --base-url"),

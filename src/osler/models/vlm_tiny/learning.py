@@ -104,7 +104,7 @@ class VlmLearner:
         ]
         logits = self.student.network.lm_head(torch.cat(ends))
         truth = torch.tensor([token for reply in replies for token in reply])
-        return torch.nn.functional.cross_entropy(logits, truth, reduction="sum"), len(truth)
+        return torch.nn.functional.cross_entropy(logits.float(), truth, reduction="sum"), len(truth)
 
     def train(self, on: bool) -> None:
         """Dropout of the low-rank addition on or off; nothing else here behaves differently."""

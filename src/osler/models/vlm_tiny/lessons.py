@@ -46,7 +46,7 @@ class Album:
 
 
 def album(
-    eyes: Eyes, pictures: Sequence[Picture], progress: Callable[[int, int], None] | None = None
+    eyes: Eyes, pictures: Sequence[Picture], tell: Callable[[str], None] = lambda line: None
 ) -> Album:
     """Places of every picture, its variants, and one more variant kept for measuring."""
     rows = [(p, number) for p in pictures for number in range(VARIANTS + 2)]
@@ -59,8 +59,8 @@ def album(
         ]
         for (p, number), places in zip(chunk, eyes.places(planes), strict=True):
             found[_name(p, number)] = places
-        if progress is not None:
-            progress(start + len(chunk), len(rows))
+        if start // _CHUNK % 10 == 0 or start + len(chunk) == len(rows):
+            tell(f"picture {start + len(chunk)} of {len(rows)}")
     return Album(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from osler.core import Capabilities, ImageRef, InputError, MissingError, ReadBlob
@@ -66,7 +67,7 @@ def open_student(options: Mapping[str, Any], *, start: bool = True) -> Any:
     encoder = Encoder(None, threads)
     import torch
 
-    from .network import Projector, Student, add_lora, merge, put
+    from .network import Projector, Student, merge, put
 
     torch.set_num_threads(threads)
     network = language.network.requires_grad_(False)
@@ -80,14 +81,28 @@ def open_student(options: Mapping[str, Any], *, start: bool = True) -> Any:
     if not start:
         return student
     begin = read_start()
-    seen = {n: t for n, t in begin.tensors.items() if n.startswith("projector.")}
-    put(student, seen)
+    put(student, {n: t for n, t in begin.tensors.items() if n.startswith("projector.")})
     merge(student, begin.tensors, begin.alpha / begin.rank if begin.rank else 0.0)
     student.hashes = {**student.hashes, "start": begin.sha256}
-    if options.get("adapter") is None:
-        return student
-    adapter = read_adapter(str(options["adapter"]), student.hashes)
+    if options.get("adapter") is not None:
+        wear(student, Path(str(options["adapter"])))
+    return student
+
+
+def wear(student: Any, folder: Path) -> None:
+    """Lay the adapter in ``folder`` over the student.
+
+    Raises
+    ------
+    InputError, BadFileError
+        It is none, is damaged, or was trained on other weights.
+    MissingError
+        peft is not installed.
+    """
+    adapter = read_adapter(folder, student.hashes)
     try:
+        from .network import add_lora, put
+
         add_lora(student, adapter.rank, adapter.alpha, 0.0, 0)
         put(student, adapter.tensors)
     except ImportError as error:
@@ -95,10 +110,9 @@ def open_student(options: Mapping[str, Any], *, start: bool = True) -> Any:
             f'an adapter needs peft ({error}); install it with: pip install "osler[train]"'
         ) from error
     except InputError as error:
-        raise InputError(f"the adapter in {options['adapter']} cannot be used: {error}") from error
-    network.requires_grad_(False).eval()
+        raise InputError(f"the adapter in {folder} cannot be used: {error}") from error
+    student.network.requires_grad_(False).eval()
     student.hashes = {**student.hashes, "adapter": adapter.sha256}
-    return student
 
 
 class VlmTiny(TransformersVision):

@@ -41,7 +41,9 @@ class Projector(nn.Module):
 
     def draw(self, size: float, seed: int) -> None:
         """New weights whose output has about the root mean square ``size``."""
-        generator = torch.Generator().manual_seed(derive_seed("vlm-tiny", "projector", seed) % 2**63)
+        generator = torch.Generator().manual_seed(
+            derive_seed("vlm-tiny", "projector", seed) % 2**63
+        )
         hidden = self.second.out_features
         with torch.no_grad():
             for layer, spread in (

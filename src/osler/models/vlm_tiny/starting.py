@@ -28,7 +28,7 @@ from .lessons import Lesson, Lessons, album
 from .model import open_student
 from .weights import packed
 
-_EVERY = 20
+_EVERY = 10
 _WARM_UP = 20
 _MEASURED = 64
 
@@ -37,9 +37,9 @@ _MEASURED = 64
 class Plan:
     """Settings of the training; ``say`` and ``choose`` are steps, ``batch`` lessons a step."""
 
-    say: int = 100
-    choose: int = 180
-    batch: int = 8
+    say: int = 80
+    choose: int = 80
+    batch: int = 16
     rate: float = 1e-3
     rank: int = 8
     alpha: float = 16.0
@@ -86,7 +86,7 @@ def _prepare(plan: Plan, say: Any) -> tuple[VlmLearner, Lessons]:
     student = open_student({}, start=False)
     words = student.network.get_input_embeddings().weight
     student.projector.draw(float(words.pow(2).mean().sqrt()), plan.seed)
-    student.eyes = album(student.eyes, pictures, lambda n, of: say(f"picture {n} of {of}"))
+    student.eyes = album(student.eyes, pictures, say)
     lora = LoraSettings(plan.rank, plan.alpha)
     return VlmLearner("osler/vlm-tiny", student, lora, seed=plan.seed), Lessons(pictures, plan.seed)
 
@@ -105,7 +105,8 @@ def _step(learner: VlmLearner, optimizer: Any, lessons: Lessons, plan: Plan, ste
     for group in optimizer.param_groups:
         group["lr"] = plan.rate * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
     batch = lessons.batch(step, plan.batch, choose=step >= plan.say)
-    total, count = _loss(learner, batch)
+    with torch.autocast("cpu", torch.bfloat16):  # 1.6 times faster; the weights stay float32
+        total, count = _loss(learner, batch)
     optimizer.zero_grad()
     (total / count).backward()
     torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)

@@ -133,4 +133,3 @@ def _tensors(data: bytes, path: Path) -> dict[str, Any]:
     except (SafetensorError, ValueError, KeyError) as error:
         raise BadFileError(path, "is no safetensors file", _AGAIN) from error
     return found
-
