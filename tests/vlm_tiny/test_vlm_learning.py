@@ -187,6 +187,7 @@ def test_dropout_is_on_in_training_only(student, lessons, shelf) -> None:
         (lambda f: (f / "adapter.json").write_text("[1]"), BadFileError, "damaged"),
         (lambda f: (f / "adapter.safetensors").unlink(), BadFileError, "damaged"),
         (lambda f: (f / "adapter.safetensors").write_bytes(b"x" * 99), BadFileError, "SHA-256"),
+        (lambda f: edit(f), BadFileError, "SHA-256"),
         (lambda f: restate(f, format=9), InputError, "format 9"),
         (lambda f: restate(f, on={"language": "another"}), InputError, "other weights"),
         (lambda f: restate(f, rank=2), InputError, "do not fit"),
@@ -208,15 +209,23 @@ def test_a_broken_adapter_is_refused_in_one_sentence(
 
 
 def restate(folder: Path, **changes: object) -> None:
-    about = json.loads((folder / "adapter.json").read_text())
-    (folder / "adapter.json").write_text(json.dumps({**about, **changes}))
+    """Change what adapter.json says; its hash is made right, so that only the change is wrong."""
+    from osler.models.vlm_tiny.weights import _identity
+
+    about = {**json.loads((folder / "adapter.json").read_text()), **changes}
+    data = (folder / "adapter.safetensors").read_bytes()
+    about["sha256"] = _identity(data, int(about["rank"]), float(about["alpha"]))
+    (folder / "adapter.json").write_text(json.dumps(about))
+
+
+def edit(folder: Path) -> None:
+    path = folder / "adapter.json"
+    path.write_text(path.read_text().replace('"alpha": 8.0', '"alpha": 9.0'))
 
 
 def refill(folder: Path, data: bytes) -> None:
-    from osler.core import sha256_hex
-
     (folder / "adapter.safetensors").write_bytes(data)
-    restate(folder, sha256=sha256_hex(data))
+    restate(folder)
 
 
 def poison(folder: Path) -> None:
