@@ -395,6 +395,18 @@ def test_the_command_line_both_ways(tmp_path: Path) -> None:
     assert json.loads(out)["written"] == 1
 
 
+def test_our_own_server_gets_sealed_addresses(tmp_path: Path) -> None:
+    seals = pytest.importorskip("osler.web.seals")
+    with open_queue(tmp_path / "queue.sqlite") as queue:
+        queue.add([task("a")])
+        seal = seals.Seals(queue.setting("secret")).image(REF.sha256)
+    code, out, _ = run("export", tmp_path / "queue.sqlite", tmp_path / "ls", "--json", "--format",
+                       "label-studio", "--image-url", "http://127.0.0.1:8765/")  # fmt: skip
+    assert code == 0
+    (body,) = json.loads(Path(json.loads(out)["files"][0]).read_text(encoding="utf-8"))
+    assert body["data"]["image"] == f"http://127.0.0.1:8765/image/{REF.sha256}?seal={seal}"
+
+
 def test_the_command_line_lists_what_it_cannot_use(tmp_path: Path) -> None:
     with open_queue(tmp_path / "queue.sqlite") as queue:
         queue.add([task("a")])

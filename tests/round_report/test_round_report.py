@@ -82,7 +82,7 @@ def test_what_is_simulated_or_planted_says_so_first(one_round: Path) -> None:
     top = words(page_of(one_round).partition("<nav")[0])
     assert "simulated annotator: simulated person (5 % errors)" in top
     assert "oracle that drafted labels is simulated, too: simulated (10 % errors)" in top
-    assert "The weakness was planted. Planted: the student never saw degraded CT." in top
+    assert "Planted: the student never saw degraded CT. A gain shows" in top
 
 
 def test_people_are_not_called_simulated(make_round: Callable[..., Path]) -> None:
@@ -144,7 +144,7 @@ def test_weakness_and_budget(one_round: Path) -> None:
 
 def test_prototypes_are_rows_of_pictures(one_round: Path) -> None:
     page = page_of(one_round)
-    kinds = read(one_round, "find/prototypes.json")
+    kinds = read(one_round, "find/prototypes.json")[::-1]  # the one of most weight comes first
     section = re.search(r'<section id="prototypes".*?</section>', page, re.DOTALL)
     assert section
     boxes = re.findall(r"<article.*?</article>", section[0], re.DOTALL)
@@ -155,7 +155,9 @@ def test_prototypes_are_rows_of_pictures(one_round: Path) -> None:
         assert right.count("<img") == 5
         assert f"image of {kind['medoid']}" in left
         assert left.count("most typical") == 1
-    said = [words(box) for box in boxes]
+    weights = [kind["weight"] for kind in kinds]
+    assert weights == sorted(weights, reverse=True)
+    said = [words(box) for box in reversed(boxes)]
     assert "A clear and stable group (silhouette 0.61, stability 0.90)" in said[0]
     assert "A loose group" in said[1]
     assert "Do not read meaning into this group" in said[2]

@@ -139,7 +139,7 @@ def task_body(task: Task, image_url: ImageUrl) -> dict[str, Any]:
         return {"data": data}
     prediction: dict[str, Any] = {"model_version": draft.get("by") or "draft", "result": result}
     if 0 <= task.priority <= 1:
-        prediction["score"] = 1 - task.priority
+        prediction["score"] = round(1 - task.priority, 6)
     return {"data": data, "predictions": [prediction]}
 
 

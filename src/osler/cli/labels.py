@@ -43,8 +43,9 @@ def export(
     image_url: Annotated[
         str,
         typer.Option(
-            metavar="TEMPLATE",
-            help="label-studio: where a browser finds an image, with {sha256} in it.",
+            metavar="URL",
+            help="label-studio: where images are found: the address of osler serve, or of "
+            "another server with {sha256} in it.",
         ),
     ] = "",
     everything: Annotated[
@@ -55,8 +56,8 @@ def export(
     """Write labels to a file, or what waits for people to a folder for Label Studio.
 
     Label Studio gets pages of 1,000 tasks (tasks-0001.json ...) and labelling.xml, the interface
-    of the project. Images stay where they are: --image-url says where a browser finds them, for
-    instance at the review page of osler serve.
+    of the project. Images stay where they are: with --image-url http://127.0.0.1:8765 the tasks
+    name sealed addresses at an osler serve of the same queue, which must run while people label.
     """
     from osler.curate.annotate import export_decisions, export_labels
 
@@ -73,8 +74,8 @@ def export(
         raise InputError("--decisions is for jsonl and tsv; Label Studio gets tasks")
     from osler.bridges.label_studio import export_tasks
 
-    address = _address(image_url)
     with _open(place) as queue:
+        address = _address(image_url, queue)
         held = queue.labels()
     tasks = [s.task for s in held if everything or s.status in ("open", "disputed")]
     files = export_tasks(tasks, out, image_url=address)
@@ -187,13 +188,19 @@ def find_queue(place: Path) -> Path:
     )
 
 
-def _address(template: str) -> Callable[[ImageRef], str]:
-    if "{sha256}" not in template:
+def _address(where: str, queue: Queue) -> Callable[[ImageRef], str]:
+    """Where a browser finds an image: at any server, or sealed at our own."""
+    if not where:
         raise InputError(
-            "label-studio needs --image-url with {sha256} in it, such as "
-            "'http://127.0.0.1:8765/images/{sha256}'"
+            "label-studio needs --image-url: the address of osler serve, or one with {sha256} in it"
         )
-    return lambda ref: template.replace("{sha256}", ref.sha256)
+    if "{sha256}" in where:
+        return lambda ref: where.replace("{sha256}", ref.sha256)
+    from osler.web.seals import Seals
+
+    seals = Seals(queue.setting("secret") or "")
+    base = where.rstrip("/")
+    return lambda ref: f"{base}/image/{ref.sha256}?seal={seals.image(ref.sha256)}"
 
 
 def _names(given: list[str]) -> dict[str, str]:

@@ -74,7 +74,8 @@ def prototypes_section(found: RoundFolder) -> Safe | None:
     """One row a kind of failure: what fails, and what the pool has that looks like it."""
     if not found.prototypes:
         return None
-    shown = list(found.prototypes[:MOST_ROWS])
+    kinds = sorted(found.prototypes, key=lambda p: (-_number(p.get("weight")), str(p.get("name"))))
+    shown = kinds[:MOST_ROWS]
     items = {str(row.get("id")): row for row in found.items}
     taken = _taken(found.selection)
     labels = {str(row.get("id")): row for row in found.labels}
@@ -83,16 +84,16 @@ def prototypes_section(found: RoundFolder) -> Safe | None:
     images = thumbnails(refs, found.read, side=SIDE)
     left = len(found.prototypes) - len(shown)
     parts = [
-        _prototype(one, fails, pool, images, labels)
+        _prototype(one, fails, pool, images, labels, _why_none(one, found))
         for one, (fails, pool) in zip(shown, rows, strict=True)
     ]
     note = f"{left} more kinds of failure are in find/prototypes.json." if left > 0 else ""
     return join(
         [
             paragraphs(
-                "One box a kind of failure. Left: the most typical failure (a real image, marked) "
-                "and others of its kind. Right: what the pool had near it, best first, with the "
-                "label it was given."
+                "One box a kind of failure, that of most weight first. Left: the most typical "
+                "failure (a real image, marked) and others of its kind. Right: what the pool had "
+                "near it, best first, with the label it was given."
             ),
             *parts,
             paragraphs(note, class_="quiet"),
@@ -113,6 +114,16 @@ def _taken(selection: Sequence[Row]) -> dict[str, list[Row]]:
     return by_name
 
 
+def _why_none(one: Row, found: RoundFolder) -> str:
+    """Why no image of the pool stands for a kind of failure."""
+    if not found.retrieval:
+        return "The pool was not searched yet."
+    for row in map(mapping, sequence(found.retrieval.get("prototypes"))):
+        if row.get("name") == one.get("name") and row.get("available"):
+            return "Its part of the budget came to no image."
+    return "Nothing in the pool was near enough to this kind that is not a test image."
+
+
 def _number(value: object) -> float:
     return float(value) if is_number(value) else float("-inf")
 
@@ -128,7 +139,12 @@ def _row_of(one: Row, items: Mapping[str, Row], pool: Sequence[Row]) -> tuple[Sh
 
 
 def _prototype(
-    one: Row, fails: Shown, pool: Shown, images: Mapping[str, str], labels: Mapping[str, Row]
+    one: Row,
+    fails: Shown,
+    pool: Shown,
+    images: Mapping[str, str],
+    labels: Mapping[str, Row],
+    none: str,
 ) -> Safe:
     medoid = str(one.get("medoid"))
     n = len(sequence(one.get("members")))
@@ -150,9 +166,7 @@ def _prototype(
             "div",
             tag("div", *left, class_="shots fails"),
             tag("div", "→", class_="to", role="img", aria_label="led to"),
-            tag("div", *right, class_="shots pool")
-            if right
-            else tag("p", "Nothing in the pool was near enough.", class_="quiet"),
+            tag("div", *right, class_="shots pool") if right else tag("p", none, class_="quiet"),
             class_="pair",
         ),
         class_="example prototype",

@@ -73,8 +73,10 @@ def _decided(overall: Row, accepted: bool) -> str:
     before, after = overall.get("before"), overall.get("after")
     if not (is_number(before) and is_number(after)):
         return "The new student was judged, but its figures are missing."
-    moved = "rose" if after > before else "fell" if after < before else "did not change"
+    moved = "rose" if after > before else "fell"
     told = f"Accuracy {moved} from {percent(before)} to {percent(after)}"
+    if after == before:
+        told = f"Accuracy stayed at {percent(after)}"
     if change.get("n") is not None:
         told += f" on {_questions(change)} that neither chose nor trained anything"
     if known(change):
@@ -138,7 +140,7 @@ def notices(found: RoundFolder) -> list[str]:
     note = str(found.plan.get("note") or "").strip()
     if "planted" in note.lower():
         told.append(
-            f"The weakness was planted. {note} A gain shows that the loop finds and mends what was "
+            f"{_capital(note).rstrip('.')}. A gain shows that the loop finds and mends what was "
             "planted, not what it would bring to your model."
         )
     elif note:
