@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -27,6 +28,16 @@ LONGEST_S = 1800.0
 
 _FORGET_LEASE = "DELETE FROM leases WHERE task = ? AND rater = ?"
 _FORGET_DRAFT = "DELETE FROM drafts WHERE task = ? AND rater = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Brief:
+    """Tasks done and in all; decisions of one rater, undone ones included, and their minutes."""
+
+    done: int
+    tasks: int
+    mine: int
+    minutes: float
 
 
 class Queue:
@@ -267,6 +278,22 @@ class Queue:
             )
             restand(db, task)
             return held_row(db, task_id, rater)
+
+    def changes(self) -> int:
+        """A number that grows with every decision, undo and task: to know what is out of date."""
+        query = "SELECT (SELECT count(*) FROM decisions) + (SELECT count(*) FROM tasks)"
+        found: int = self._store.rows(query)[0][0]
+        return found
+
+    def brief(self, rater: str) -> Brief:
+        """How far the queue and ``rater`` are, without reading every decision."""
+        states = dict(self._store.rows("SELECT state, count(*) FROM standing GROUP BY state"))
+        mine = self._store.rows(
+            "SELECT count(*), coalesce(sum(seconds), 0) FROM decisions "
+            "WHERE rater = ? AND undoes IS NULL",
+            (check_rater(rater),),
+        )[0]
+        return Brief(states.get("done", 0), sum(states.values()), mine[0], mine[1] / 60)
 
     def labels(self) -> list[Settled]:
         """What holds for each task, in the order of adding; gold items included."""

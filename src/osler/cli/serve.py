@@ -1,0 +1,156 @@
+"""``osler serve``: the review page over a queue, for people with a browser."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from osler.core import InputError, MissingError
+
+app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@app.command()
+def serve(
+    place: Annotated[
+        Path,
+        typer.Argument(metavar="QUEUE|ROUND", help="A queue.sqlite, or the folder of a round."),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="Further host name under which browsers find it; repeat it."),
+    ] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="File with the token; made if absent. Default: a new token each time."),
+    ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the images. Default: the round."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
+) -> None:
+    """Serve the review page of a queue until Ctrl-C, and print the address with its token.
+
+    Whoever opens the address says a name and decides tasks. Every decision is on disk before the
+    next task is shown; stop and start as you like.
+    """
+    for package in ("fastapi", "uvicorn"):
+        if find_spec(package) is None:
+            raise MissingError(f"osler serve needs {package}: pip install 'osler[web]'")
+    import uvicorn
+
+    from osler.web import create_app
+
+    queue = _queue_file(place)
+    token = _token(token_file)
+    local = host in LOOPBACK
+    web = create_app(
+        queue,
+        _image_folder(place, queue, images),
+        token=token,
+        title=_title(queue),
+        hosts=(*LOOPBACK, host, socket.gethostname(), *(name or [])),
+        any_address=not local,
+    )
+    with _listen(host, port) as listening:
+        url = f"http://{_shown(host)}:{listening.getsockname()[1]}/login#token={token}"
+        say = {"url": url, "queue": str(queue), "tasks": web.state.room.queue.brief("x").tasks}
+        typer.echo(json.dumps(say) if as_json else url)
+        sys.stdout.flush()
+        if not local:
+            typer.echo(
+                "osler: others in this network can reach this page; the token and what they send "
+                "are not encrypted, so put it behind HTTPS where that matters",
+                err=True,
+            )
+        config = uvicorn.Config(
+            web, log_level="warning", access_log=False, server_header=False, lifespan="on"
+        )
+        _run(uvicorn.Server(config), listening)
+    typer.echo(f"stopped; all decisions are in {queue}", err=True)
+
+
+def _run(server: Any, listening: socket.socket) -> None:
+    """Serve until a signal; uvicorn raises it again when it has stopped."""
+    try:
+        server.run(sockets=[listening])
+    except KeyboardInterrupt:
+        return
+
+
+def _queue_file(place: Path) -> Path:
+    if place.is_dir():
+        for candidate in (place / "label" / "queue.sqlite", place / "queue.sqlite"):
+            if candidate.is_file():
+                return candidate
+        raise InputError(
+            f"{place}: there is no label/queue.sqlite; run the round to its labelling stage first"
+        )
+    if not place.is_file():
+        raise InputError(f"{place}: no such queue; give a queue.sqlite or the folder of a round")
+    return place
+
+
+def _image_folder(place: Path, queue: Path, images: Path | None) -> Path:
+    if images is not None:
+        if not images.is_dir():
+            raise InputError(f"{images}: no such folder of images")
+        return images
+    if place.is_dir():
+        return place
+    round_folder = queue.absolute().parent.parent
+    return round_folder if queue.absolute().parent.name == "label" else queue.absolute().parent
+
+
+def _title(queue: Path) -> str:
+    folder = queue.absolute().parent
+    return (folder.parent if folder.name == "label" else folder).name or "Review"
+
+
+def _token(file: Path | None) -> str:
+    if file is None:
+        return secrets.token_urlsafe(24)
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as handle:
+            handle.write(secrets.token_urlsafe(24) + "\n")
+    token = file.read_text(encoding="utf-8", errors="replace").strip()
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise InputError(f"{file}: holds no token; give a file of one line without blanks")
+    return token
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(128)
+    except OSError as error:
+        listening.close()
+        raise InputError(
+            f"cannot listen on {host} port {port}: {error.strerror or error}; "
+            "stop what uses it, or give another --port (0 takes a free one)"
+        ) from error
+    return listening
+
+
+def _shown(host: str) -> str:
+    """The host as a browser on this machine writes it."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
