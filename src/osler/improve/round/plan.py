@@ -57,6 +57,7 @@ class RoundPlan:
     alpha: float = 1.0
     floor: float = 0.02
     cosine: float = 0.75
+    crops: int = 20
     earlier: tuple[str, ...] = ()
     # route
     review: Review = "budget"
@@ -123,7 +124,13 @@ def checked(plan: RoundPlan) -> RoundPlan:
     for name in shares:
         if not 0 <= getattr(plan, name) <= 1:
             raise InputError(f"{name} is {getattr(plan, name)}; it is a share from 0 to 1")
-    for name, least in (("trials", 1), ("budget", 1), ("raters", 1), ("curve_seeds", 1)):
+    for name, least in (
+        ("trials", 1),
+        ("budget", 1),
+        ("raters", 1),
+        ("curve_seeds", 1),
+        ("crops", 0),
+    ):
         if getattr(plan, name) < least:
             raise InputError(f"{name} is {getattr(plan, name)}; it must be at least {least}")
     for name, kinds in (("rule", Rule), ("anchor", Anchor), ("policy", Policy), ("review", Review)):

@@ -206,4 +206,6 @@ def _json(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-RETRIEVE = Stage("retrieve", 1, ("find",), ("budget", "cosine", "pool", "earlier", "seed"), _run)
+RETRIEVE = Stage(
+    "retrieve", 1, ("find",), ("budget", "cosine", "crops", "pool", "earlier", "seed"), _run
+)
