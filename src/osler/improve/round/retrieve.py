@@ -76,7 +76,14 @@ def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
         seen += n
         round_.progress("comparing the pool with dev and gate", seen, total)
 
-    found = overlap(pool, files, patients=patients, executor=round_.executor, progress=step)
+    found = overlap(
+        pool,
+        files,
+        patients=patients,
+        crops=round_.plan.crops,
+        executor=round_.executor,
+        progress=step,
+    )
     columns = pool.columns("path", "sha256")
     paths = columns["path"]
     leaks: list[dict[str, Any]] = [
