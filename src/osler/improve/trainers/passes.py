@@ -40,11 +40,12 @@ class Passes:
         for start in range(0, len(batch), micro):
             with self._own_randomness("step", self.course.step, start):
                 total, count = self._loss(batch[start : start + micro])
-                if not math.isfinite(float(total.detach())):
+                value = float(total.detach())
+                if not math.isfinite(value):
                     return math.nan, max(1, tokens)
                 total.backward()
-            loss += float(total.detach())
-            tokens += count
+                del total  # and its graph, before the next one is built
+            loss, tokens = loss + value, tokens + count
         return loss, tokens
 
     def _loss(self, part: Sequence[Example]) -> tuple[Any, int]:
