@@ -395,16 +395,29 @@ def test_the_command_line_both_ways(tmp_path: Path) -> None:
     assert json.loads(out)["written"] == 1
 
 
-def test_our_own_server_gets_sealed_addresses(tmp_path: Path) -> None:
-    seals = pytest.importorskip("osler.web.seals")
+def test_our_own_server_gives_label_studio_the_images(tmp_path: Path) -> None:
+    """Sealed addresses need no login, and pages of another server may fetch them (CORS)."""
+    pytest.importorskip("fastapi")
+    from starlette.testclient import TestClient
+
+    from osler.evaluate.benchmarks.folder import store_image
+    from osler.web import create_app
+
+    ref = store_image(tmp_path, b"pixels")
     with open_queue(tmp_path / "queue.sqlite") as queue:
-        queue.add([task("a")])
-        seal = seals.Seals(queue.setting("secret")).image(REF.sha256)
+        queue.add([task("a", images=(ref,))])
     code, out, _ = run("export", tmp_path / "queue.sqlite", tmp_path / "ls", "--json", "--format",
                        "label-studio", "--image-url", "http://127.0.0.1:8765/")  # fmt: skip
     assert code == 0
     (body,) = json.loads(Path(json.loads(out)["files"][0]).read_text(encoding="utf-8"))
-    assert body["data"]["image"] == f"http://127.0.0.1:8765/image/{REF.sha256}?seal={seal}"
+    where = body["data"]["image"]
+    assert where.startswith(f"http://127.0.0.1:8765/image/{ref.sha256}?seal=")
+    web = create_app(tmp_path / "queue.sqlite", tmp_path, token="t" * 24)
+    with TestClient(web, base_url="http://127.0.0.1:8765") as client:
+        found = client.get(where, headers={"origin": "http://127.0.0.1:8080"})
+        assert found.content == b"pixels"
+        assert found.headers["access-control-allow-origin"] == "*"
+        assert client.get(where.partition("?")[0]).status_code == 403
 
 
 def test_the_command_line_lists_what_it_cannot_use(tmp_path: Path) -> None:

@@ -189,6 +189,7 @@ def _reading_routes(router: APIRouter, room: Room) -> None:
         headers = {"cache-control": "private, max-age=86400, immutable"}
         if sealed:  # the pages of the tool that has the address
             headers["cross-origin-resource-policy"] = "cross-origin"
+            headers["access-control-allow-origin"] = "*"  # Label Studio fetches, not just shows
         return Response(data, media_type=ref.media_type, headers=headers)
 
 
