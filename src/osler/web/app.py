@@ -98,6 +98,13 @@ def _tell_errors(app: FastAPI, room: Room) -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
+        if request.url.path != "/login":
+            try:
+                room.writer(request)  # strangers learn nothing about what is wrong
+            except NotLoggedIn as stranger:
+                return not_logged_in(request, stranger)
+            except Forged as stranger:
+                return forged(request, stranger)
         where = ".".join(str(part) for part in error.errors()[0].get("loc", ())[1:])
         return told(request, 400, f"the request is not understood ({where or 'its JSON'})")
 

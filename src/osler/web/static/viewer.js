@@ -28,7 +28,6 @@ export class Viewer {
     this.canvas.height = this.data.height;
     this.out = new ImageData(this.data.width, this.data.height);
     this.reset();
-    this.figure.dataset.ready = "yes";
   }
 
   absent(error) {
@@ -134,6 +133,7 @@ export class Viewer {
     button.setAttribute("aria-pressed", String(this.inverted));
     if (!this.data) return;
     this.paint();
+    this.figure.dataset.ready = "yes";
     const [level, width] = [Math.round((this.low + this.high) / 2), Math.round(this.high - this.low)];
     const zoom = this.zoom > 1 ? ` · ${this.zoom.toFixed(1)}×` : "";
     this.told.textContent = `level ${level}, width ${width}${zoom}`;
