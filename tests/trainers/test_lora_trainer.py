@@ -211,6 +211,12 @@ def test_text_answers_are_learned_as_text(llava: Path, toy, tmp_path: Path) -> N
     assert [reply.finish for reply in found] == ["stop", "stop"]
 
 
+def test_nothing_is_written_into_the_base(llava: Path, toy_set) -> None:
+    with pytest.raises(InputError, match="give a folder outside"):
+        run(f"hf/{llava}", toy_set(4), llava / "tuned")
+    assert not (llava / "tuned").exists()
+
+
 @pytest.mark.slow
 def test_kill_nine_in_the_middle(llava: Path, toy_set, tmp_path: Path) -> None:
     examples, how = toy_set(40), {"epochs": "60", "checkpoint_steps": "5", "batch": "8"}

@@ -70,6 +70,7 @@ def train(
     if finished is not None:
         return finished
     read_checkpoint(place, key)  # before the student is opened: a refusal is quick
+    _outside_of_the_base(model, place)
     _images_are_there(examples)
     lora = LoraSettings(recipe.rank, recipe.alpha, recipe.dropout)
     learner = open_learner(model, options, lora, seed=seed)
@@ -103,6 +104,13 @@ def _finished(place: Path, key: str) -> Trained | None:
     if run != key:
         raise other_run(place)
     return trained
+
+
+def _outside_of_the_base(model: str, place: Path) -> None:
+    """A local base is known by the hash of its folder, which must not change by training."""
+    base = Path(model.removeprefix("hf/"))
+    if base.is_dir() and place.is_relative_to(base.resolve()):
+        raise InputError(f"{place} lies in the folder of the base {base}; give a folder outside")
 
 
 def _images_are_there(examples: TrainingSet) -> None:
