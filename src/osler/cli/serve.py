@@ -7,6 +7,7 @@ import os
 import secrets
 import socket
 import sys
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -65,7 +66,7 @@ def serve(
         hosts=(*LOOPBACK, host, socket.gethostname(), *(name or [])),
         any_address=not local,
     )
-    with _listen(host, port) as listening:
+    with closing(web.state.room.queue), _listen(host, port) as listening:
         url = f"http://{_shown(host)}:{listening.getsockname()[1]}/login#token={token}"
         say = {"url": url, "queue": str(queue), "tasks": web.state.room.queue.brief("x").tasks}
         typer.echo(json.dumps(say) if as_json else url)
