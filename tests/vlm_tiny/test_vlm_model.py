@@ -81,7 +81,7 @@ def test_trials_differ_by_repeat_and_by_nothing_else(
 def test_every_image_matters_and_so_does_its_place(tiny_model, shelf) -> None:
     from osler.models.vlm_tiny import VlmTiny
 
-    choosing = VlmTiny("osler/vlm-tiny", tiny_model._student, choose=True)
+    choosing = VlmTiny("osler/vlm-tiny", tiny_model._student, mode="choose")
     a, b, c = (shelf.picture(n) for n in range(3))
     prompts = [(a, "Same", b), (a, "Same", c), (b, "Same", a), (a, b, "Same"), ("Same",), (a, b)]
     requests = [Request(Prompt(parts), options={"A": "x", "B": "y"}) for parts in prompts]
@@ -95,7 +95,7 @@ def test_choose_weighs_the_letters(tiny_model, shelf, request_for: Callable[...,
     from osler.models.vlm_tiny import VlmTiny
 
     request = request_for(3)
-    choosing = VlmTiny("osler/vlm-tiny", tiny_model._student, choose=True)
+    choosing = VlmTiny("osler/vlm-tiny", tiny_model._student, mode="choose")
     reply = shelf.ask(choosing, request)[0]
     row = tiny_model._ready(request, shelf.read)
     student = tiny_model._student
@@ -107,6 +107,34 @@ def test_choose_weighs_the_letters(tiny_model, shelf, request_for: Callable[...,
     np.testing.assert_allclose(list(reply.option_probs.values()), truth, atol=1e-4)
     assert reply.text == "ABC"[int(np.argmax(truth))]
     assert choosing.identity()["mode"] == "choose"
+
+
+def test_choose_by_words_weighs_whole_replies(student, shelf, request_for) -> None:
+    """Independent truth: the learner's loss of each option's text, without any cache."""
+    import dataclasses
+
+    from osler.models.learner import LoraSettings
+    from osler.models.vlm_tiny import VlmTiny
+    from osler.models.vlm_tiny.learning import VlmLearner
+
+    options = {"A": "no", "B": "a lung, probably", "C": "knee"}
+    one = dataclasses.replace(request_for(1), question="Which?", options=options)
+    bare = dataclasses.replace(one, prompt=Prompt(("No image",)), question="")
+    model = VlmTiny("osler/vlm-tiny", student, mode="words")
+    replies = shelf.ask(model, one, bare)
+    learner = VlmLearner("osler/vlm-tiny", student, LoraSettings(2, 4.0))
+    prompts = (Prompt((one.prompt.images[0], "Which?")), Prompt(("No image",)))
+    for reply, prompt in zip(replies, prompts, strict=True):
+        losses = [
+            float(learner.loss([prompt], [text], shelf.read)[0].detach())
+            for text in options.values()
+        ]
+        weights = np.exp(np.minimum(0, min(losses) - np.array(losses)).clip(-60))
+        np.testing.assert_allclose(
+            list(reply.option_probs.values()), weights / weights.sum(), rtol=0.02
+        )
+        assert reply.text == "ABC"[int(np.argmin(losses))]
+    assert model.identity()["mode"] == "words"
 
 
 def test_control_tokens_in_a_question_stay_text(tiny_model, shelf) -> None:

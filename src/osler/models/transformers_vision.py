@@ -115,7 +115,7 @@ def truth(key: str, value: Any) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """One request made ready: its chat text, its pictures (RGB, 8 bit) and its seed."""
 
     request: Request
@@ -165,7 +165,7 @@ class TransformersVision:
 
     def _reply(self, requests: Sequence[Request], read: ReadBlob) -> list[Reply]:
         replies: dict[int, Reply] = {}
-        ready: dict[int, _Row] = {}
+        ready: dict[int, Row] = {}
         for index, request in enumerate(requests):
             try:
                 ready[index] = self._ready(request, read)
@@ -180,7 +180,7 @@ class TransformersVision:
                 replies.update(zip(rows, answered, strict=True))
         return [replies[index] for index in range(len(requests))]
 
-    def _ready(self, request: Request, read: ReadBlob) -> _Row:
+    def _ready(self, request: Request, read: ReadBlob) -> Row:
         seed = derive_seed(
             "transformers",
             request.sampling.seed,
@@ -188,13 +188,13 @@ class TransformersVision:
             content_hash(request.prompt, 32),
         )
         pictures = tuple(self._picture(ref, read) for ref in request.prompt.images)
-        return _Row(request, chat_text(self._checkpoint.processor, request), pictures, seed)
+        return Row(request, chat_text(self._checkpoint.processor, request), pictures, seed)
 
     def _picture(self, ref: ImageRef, read: ReadBlob) -> Any:
         """An image as the processor takes it."""
         return picture(read(ref))
 
-    def _answer(self, rows: list[_Row]) -> list[Reply]:
+    def _answer(self, rows: list[Row]) -> list[Reply]:
         """Replies of one batch; one that fails as a whole is tried in halves, then alone."""
         import torch
 
@@ -215,7 +215,7 @@ class TransformersVision:
         share = (time.perf_counter() - started) / len(rows)
         return [replace(reply, seconds=share) for reply in replies]
 
-    def _choose_or_write(self, rows: list[_Row]) -> list[Reply]:
+    def _choose_or_write(self, rows: list[Row]) -> list[Reply]:
         chosen = [self._choose and bool(row.request.options) for row in rows]
         if all(chosen):
             return self._choose_letters(rows)
@@ -223,7 +223,7 @@ class TransformersVision:
             return [self._choose_or_write([row])[0] for row in rows]
         return self._write(rows)
 
-    def _choose_letters(self, rows: list[_Row]) -> list[Reply]:
+    def _choose_letters(self, rows: list[Row]) -> list[Reply]:
         tokenizer = self._checkpoint.processor.tokenizer
         try:
             tokens = [letter_tokens(tokenizer, list(row.request.options)) for row in rows]
@@ -234,7 +234,7 @@ class TransformersVision:
         replies = []
         for index, row in enumerate(rows):
             probs = option_probabilities(draw.first[index], tokens[index])
-            letter = _drawn_letter(probs, row)
+            letter = drawn_letter(probs, row)
             replies.append(
                 Reply(
                     text=letter,
@@ -245,7 +245,7 @@ class TransformersVision:
             )
         return replies
 
-    def _write(self, rows: list[_Row]) -> list[Reply]:
+    def _write(self, rows: list[Row]) -> list[Reply]:
         samplings = [row.request.sampling for row in rows]
         draw = SeededDraw(samplings, [row.seed for row in rows])
         longest = max(sampling.max_tokens for sampling in samplings)
@@ -258,7 +258,7 @@ class TransformersVision:
         ]
 
     def _read_row(
-        self, row: _Row, tokens: list[int], logprobs: list[float], tokens_in: int
+        self, row: Row, tokens: list[int], logprobs: list[float], tokens_in: int
     ) -> Reply:
         """The reply of one row: up to its end token, its own limit, or its own stop text."""
         sampling = row.request.sampling
@@ -276,7 +276,7 @@ class TransformersVision:
             logprobs=tuple(logprobs[:length]) if sampling.logprobs else None,
         )
 
-    def _generate(self, rows: list[_Row], draw: SeededDraw, longest: int) -> tuple[Any, Any]:
+    def _generate(self, rows: list[Row], draw: SeededDraw, longest: int) -> tuple[Any, Any]:
         import torch
 
         processor, network = self._checkpoint.processor, self._checkpoint.network
@@ -298,7 +298,7 @@ class TransformersVision:
         return inputs, sequences
 
 
-def _drawn_letter(probs: Mapping[str, float], row: _Row) -> str:
+def drawn_letter(probs: Mapping[str, float], row: Row) -> str:
     """The most probable letter at temperature 0, else one drawn at the request's temperature."""
     letters = list(probs)
     temperature = row.request.sampling.temperature

@@ -47,7 +47,7 @@ class Eyes:
             if ref.sha256 in self._known:
                 self._known.move_to_end(ref.sha256)
                 return self._known[ref.sha256]
-        found = self.places([_plane(read(ref))])[0]
+        found: NDArray[np.float32] = self.places([_plane(read(ref))])[0]
         with self._lock:
             self._known[ref.sha256] = found
             while len(self._known) > _REMEMBERED:

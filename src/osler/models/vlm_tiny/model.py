@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from osler.core import Capabilities, ImageRef, InputError, MissingError, ReadBlob
+from osler.core import (
+    Capabilities,
+    Failure,
+    ImageRef,
+    InputError,
+    MissingError,
+    Prompt,
+    ReadBlob,
+    Reply,
+    Request,
+)
 
 from ..embedded import EFFICIENTNET_LITE0
 from ..encoder import Encoder
 from ..registry import check_options
+from ..transformers_chat import chat_text
 from ..transformers_load import Checkpoint
-from ..transformers_vision import TransformersVision, truth
+from ..transformers_vision import Row, TransformersVision, drawn_letter, truth
 from .eyes import Eyes
 from .language import IMAGE_MARK, read_language
 from .weights import read_adapter, read_start
@@ -21,9 +33,16 @@ OPTIONS: Mapping[str, str] = {
     "adapter": "folder of an adapter that was trained on this model",
     "threads": "threads of the image encoder and of torch (default 1)",
     "batch": "most requests in one forward pass (default 8)",
-    "choose": "true: weigh the option letters by their probability instead of writing a reply",
+    "choose": "true: weigh the option letters by their probability instead of writing a reply; "
+    "words: weigh the options by the probability of their texts as replies to the question alone",
     "weights": "the user's own copy of the language model's GGUF file",
 }
+
+
+_LEAST = -60.0
+"""No option is less probable than e^-60 of the most probable one: no share becomes 0."""
+
+_MODES = {False: "write", True: "choose"}
 
 
 def load(name: str, **options: Any) -> VlmTiny:
@@ -38,8 +57,9 @@ def load(name: str, **options: Any) -> VlmTiny:
     """
     check_options(name, options, OPTIONS)
     batch = _whole("batch", options.get("batch", 8))
-    choose = truth("choose", options.get("choose", False))
-    return VlmTiny(name, open_student(options), batch=batch, choose=choose)
+    choose = options.get("choose", False)
+    mode = "words" if str(choose).lower() == "words" else _MODES[truth("choose", choose)]
+    return VlmTiny(name, open_student(options), batch=batch, mode=mode)
 
 
 def _whole(key: str, value: Any) -> int:
@@ -118,7 +138,7 @@ def wear(student: Any, folder: Path) -> None:
 class VlmTiny(TransformersVision):
     """Chat replies about images; see :func:`load`."""
 
-    def __init__(self, name: str, student: Any, *, batch: int = 8, choose: bool = False) -> None:
+    def __init__(self, name: str, student: Any, *, batch: int = 8, mode: str = "write") -> None:
         checkpoint = Checkpoint(
             network=student.network,
             processor=Processor(student),
@@ -127,12 +147,13 @@ class VlmTiny(TransformersVision):
             device="cpu",
             dtype="float32",
         )
-        super().__init__(checkpoint, batch=batch, choose=choose)
+        super().__init__(checkpoint, batch=batch, choose=mode != "write")
         self.name = name
         self.capabilities = Capabilities(
             images=True, logprobs=True, batch=batch, local=True, deterministic=True
         )
         self._student = student
+        self._mode = mode
 
     def identity(self) -> Mapping[str, str]:
         """What decides the answers: the hash of every file of weights, and the mode."""
@@ -141,13 +162,40 @@ class VlmTiny(TransformersVision):
             **dict(self._student.hashes),
             "backend": "transformers",
             "dtype": "float32",
-            "mode": "choose" if self._choose else "write",
+            "mode": self._mode,
             "note": "smoke-test model",
         }
 
     async def close(self) -> None:
         """Forget the remembered images; the weights go with this object."""
         self._student.eyes.forget()
+
+    def _choose_letters(self, rows: list[Row]) -> list[Reply]:
+        """The options weighed by letter or, in the mode ``words``, by their texts."""
+        if self._mode != "words":
+            return super()._choose_letters(rows)
+        return [self._choose_words(row) for row in rows]
+
+    def _choose_words(self, row: Row) -> Reply:
+        """``option_probs`` are the shares of P(text of the option | images, question)."""
+        from .cloze import reply_logprobs
+
+        request = row.request
+        question = request.question or request.prompt.text
+        asked = Prompt((*request.prompt.images, question))
+        text = chat_text(self._checkpoint.processor, Request(asked))
+        try:
+            tokens_in = len(self._student.ids(text))
+        except InputError as error:
+            return Reply(error=Failure("malformed", str(error)))
+        texts = list(request.options.values())
+        logs = reply_logprobs(self._student, text, row.pictures, texts)
+        top = max(logs)
+        weights = [math.exp(max(one - top, _LEAST)) for one in logs]
+        total = sum(weights)
+        probs = {k: w / total for k, w in zip(request.options, weights, strict=True)}
+        letter = drawn_letter(probs, row)
+        return Reply(text=letter, tokens_in=tokens_in, tokens_out=1, option_probs=probs)
 
     def _picture(self, ref: ImageRef, read: ReadBlob) -> Any:
         return self._student.eyes.see(ref, read)

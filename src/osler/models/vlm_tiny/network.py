@@ -20,7 +20,7 @@ TARGETS = ("q_proj", "v_proj")
 _NAME = "osler"
 
 
-class Projector(nn.Module):
+class Projector(nn.Module):  # type: ignore[misc]
     """Places of an image (n, 16, 1280) -> words of the language model (n, 16, hidden).
 
     w = W2 gelu(W1 norm(x) + b1) + b2 + p, with ``norm`` to mean 0 and variance 1 over the

@@ -1,10 +1,10 @@
 """Make the starting weights: ``python -m osler.models.vlm_tiny.starting OUT``.
 
 First the student says answers in words (short sequences: projector and language model meet),
-then it chooses letters in the form of MedQ-Deg. Adam (Kingma & Ba 2015), the rate rising over 20
-steps and falling to zero as a cosine. Killed, the same command goes on from its last checkpoint.
-The result is START.safetensors (float16) and .json in OUT, to be copied beside this file, and the
-SHA-256 that belongs into ``weights.START_SHA256``.
+then it chooses letters in the form of MedQ-Deg, then both in turn (three to one). Adam (Kingma &
+Ba 2015), the rate rising over 20 steps and falling to zero as a cosine. Killed, the same command
+goes on from its last checkpoint. The result is start.safetensors (float16) and start.json in OUT,
+to be copied beside this file, with its SHA-256 in ``weights.START_SHA256``.
 """
 
 from __future__ import annotations
@@ -35,15 +35,26 @@ _MEASURED = 64
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Settings of the training; ``say`` and ``choose`` are steps, ``batch`` lessons a step."""
+    """Settings of the training: steps in words, with letters, with both; lessons a step."""
 
     say: int = 80
-    choose: int = 80
+    choose: int = 20
+    mixed: int = 60
     batch: int = 16
     rate: float = 1e-3
     rank: int = 8
     alpha: float = 16.0
     seed: int = 0
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return self.say + self.choose + self.mixed
+
+    def chooses(self, step: int) -> bool:
+        """Whether a step asks for letters."""
+        late = step - self.say - self.choose
+        return step >= self.say and (late < 0 or late % 4 == 3)
 
 
 def make(out: Path, plan: Plan, tell: Any = None) -> dict[str, Any]:
@@ -67,14 +78,14 @@ def make(out: Path, plan: Plan, tell: Any = None) -> dict[str, Any]:
     spent = float(facts["cpu_s"])
     if not facts["before"]:
         facts["before"] = _measure(learner, lessons)
-    for step in range(int(facts["steps"]), plan.say + plan.choose):
+    for step in range(int(facts["steps"]), plan.steps):
         loss = _step(learner, optimizer, lessons, plan, step)
         facts["losses"].append(round(loss, 4))
         facts["steps"], facts["cpu_s"] = step + 1, spent + time.process_time() - began
-        if (step + 1) % _EVERY == 0 or step + 1 == plan.say + plan.choose:
+        if (step + 1) % _EVERY == 0 or step + 1 == plan.steps:
             _keep(out, plan, learner, optimizer, facts)
             recent = sum(facts["losses"][-_EVERY:]) / len(facts["losses"][-_EVERY:])
-            say(f"step {step + 1} of {plan.say + plan.choose}: loss a token {recent:.3f}, "
+            say(f"step {step + 1} of {plan.steps}: loss a token {recent:.3f}, "
                 f"{facts['cpu_s']:.0f} CPU-s")  # fmt: skip
     facts["after"] = _measure(learner, lessons)
     facts["cpu_s"] = spent + time.process_time() - began
@@ -100,18 +111,17 @@ def _optimizer(learner: VlmLearner, plan: Plan) -> Any:
 def _step(learner: VlmLearner, optimizer: Any, lessons: Lessons, plan: Plan, step: int) -> float:
     import torch
 
-    steps = plan.say + plan.choose
     rise = min(1.0, (step + 1) / _WARM_UP)
     for group in optimizer.param_groups:
-        group["lr"] = plan.rate * rise * 0.5 * (1 + math.cos(math.pi * step / steps))
-    batch = lessons.batch(step, plan.batch, choose=step >= plan.say)
+        group["lr"] = plan.rate * rise * 0.5 * (1 + math.cos(math.pi * step / plan.steps))
+    batch = lessons.batch(step, plan.batch, choose=plan.chooses(step))
     with torch.autocast("cpu", torch.bfloat16):  # 1.6 times faster; the weights stay float32
         total, count = _loss(learner, batch)
     optimizer.zero_grad()
     (total / count).backward()
     torch.nn.utils.clip_grad_norm_(learner.parameters(), 1.0)
     optimizer.step()
-    return float(total.detach()) / count
+    return float(total.detach() / count)
 
 
 def _loss(learner: VlmLearner, batch: Sequence[Lesson]) -> Any:
