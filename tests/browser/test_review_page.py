@@ -19,7 +19,7 @@ from chromium import CTRL, Chromium, Page, chromium_path
 from PIL import Image
 
 from osler.core import ImageRef, derive_rng
-from osler.curate.annotate import Task, open_queue
+from osler.curate.annotate import Decision, Task, open_queue
 from osler.evaluate.benchmarks.folder import store_image
 
 pytest.importorskip("fastapi")
@@ -215,7 +215,7 @@ def test_what_was_typed_survives_a_closed_tab_and_undo_returns(
         assert question(page) == name
         assert page.run("document.getElementById('description').value") == "written and not sent"
         assert page.run("document.querySelector('[name=answer]:checked').value") == "C"
-        decide_by_keys(page, "y")  # the draft is accepted instead
+        decide_by_keys(page, "y")  # the draft is accepted; what a person wrote stays
         page.until(READY)
         other = question(page)
         page.key("z", CTRL)
@@ -232,11 +232,35 @@ def test_what_was_typed_survives_a_closed_tab_and_undo_returns(
         page.key("Enter")
         page.until(f"location.pathname !== '{here}'")
     with open_queue(tmp_path / "label" / "queue.sqlite") as queue:
-        first, second = (d.decision for d in queue.decisions())
+        accepted, first, second = (d.decision for d in queue.decisions(undone=True))
         assert [d.undone for d in queue.decisions(undone=True)] == [True, False, False]
-    assert (first.answer, first.description) == ("D", "Grainy.")
+    assert (first.answer, first.description) == ("D", "written and not sent")
+    assert (accepted.answer, accepted.verdict) == ("B", "usable")
     assert dict(first.axes) == {"completeness": 2, "preciseness": 1}
     assert (second.action, second.note) == ("flag", "image is broken")
+
+
+def test_a_dispute_is_ruled_on_by_keyboard(browser: Chromium, tmp_path: Path) -> None:
+    tasks = some_tasks(tmp_path, 1, tier=3)
+    texts = {"A": "The rim is soft.", "B": ""}
+    with serving(tmp_path, tasks) as server:
+        with open_queue(tmp_path / "label" / "queue.sqlite") as queue:
+            for rater, (letter, text) in zip(("Ann", "Bob"), texts.items(), strict=True):
+                queue.claim(rater)
+                queue.submit("t0", rater, Decision("label", letter, "good", text), seconds=9)
+        page = log_in(browser, server, "Cleo")
+        assert "Ann" not in page.text()
+        assert "Bob" not in page.text()
+        order = page.run("[...document.querySelectorAll('.vote')].map((v) => v.dataset.answer)")
+        for key, letter in zip("vw", order, strict=True):  # one, then the other instead
+            page.key(key)
+            page.until(f"document.querySelector('[name=answer]:checked').value === '{letter}'")
+            assert page.run("document.getElementById('description').value") == texts[letter]
+        decide_by_keys(page)
+    with open_queue(tmp_path / "label" / "queue.sqlite") as queue:
+        (one,) = queue.labels()
+    assert (one.adjudicated, one.answer, one.description) == (True, order[1], texts[order[1]])
+    assert one.by == ("Ann", "Bob", "Cleo")
 
 
 HOSTILE = (

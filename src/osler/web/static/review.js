@@ -10,6 +10,11 @@ const message = document.getElementById("message");
 const saved = JSON.parse(main.dataset.saved);
 const draft = JSON.parse(main.dataset.draft);
 const viewers = [...document.querySelectorAll(".viewer")].map((figure) => new Viewer(figure));
+const votes = [...document.querySelectorAll(".vote")].map(({ dataset }) => ({
+  answer: dataset.answer,
+  verdict: dataset.verdict,
+  description: dataset.description.trim(),
+}));
 const options = [...form.querySelectorAll('.option input[name="answer"]')];
 const text = form.elements.description;
 const clock = new Clock(Number(saved.seconds) || 0);
@@ -54,7 +59,6 @@ function fill(values) {
   if (options.length) pick("answer", values.answer);
   else if (values.answer && form.elements.answer) form.elements.answer.value = values.answer;
   if (values.verdict) pick("verdict", values.verdict);
-  if (values.description) text.value = values.description;
   for (const [axis, grade] of Object.entries(values.axes ?? {})) pick(`axis-${axis}`, String(grade));
 }
 
@@ -101,11 +105,16 @@ async function refuse(action) {
   if (note !== null) decide(action, note);
 }
 
+// Texts that this page put into the form itself, and may replace; what a person wrote stays.
+const offered = new Set(["", draft.description ?? "", ...votes.map((vote) => vote.description)]);
+
 function accept(values = draft) {
-  if (!Object.keys(values).length) return tell("This task shows no draft.");
+  if (!values || !Object.keys(values).length) return tell("There is nothing to take over.");
+  const own = !offered.has(text.value.trim());
   fill(values);
+  if (!own) text.value = values.description ?? "";
   saver.changed();
-  tell("Taken over. Enter submits it.");
+  tell(own ? "Taken over, with your own description. Enter submits it." : "Taken over. Enter submits it.");
 }
 
 function nextAxis() {
@@ -127,8 +136,11 @@ const KEYS = {
   u: () => pick("verdict", "usable"),
   r: () => pick("verdict", "reject"),
   y: () => accept(),
+  v: () => accept(votes[0]),
+  w: () => accept(votes[1]),
   x: nextAxis,
   t: () => text.focus(),
+  a: () => document.getElementById("free")?.focus(), // where there are options, A is one
   s: () => refuse("skip"),
   f: () => refuse("flag"),
   z: undo,
@@ -151,7 +163,7 @@ const CHANGING = new Set(["g", "u", "r"]);
 // An option by its letter, where the letter means nothing else, or by its place.
 function optionOf(key) {
   const byLetter = options.find((input) => input.value.toLowerCase() === key.toLowerCase());
-  if (byLetter && !(key.toLowerCase() in KEYS)) return byLetter;
+  if (byLetter && (key.toLowerCase() === "a" || !(key.toLowerCase() in KEYS))) return byLetter;
   return /^[1-9]$/.test(key) ? options[Number(key) - 1] : undefined;
 }
 
@@ -177,6 +189,7 @@ function onKey(event) {
 }
 
 fill(saved);
+if (saved.description) text.value = saved.description;
 if (Object.keys(saved).length) tell("Your draft is back.");
 addEventListener("keydown", onKey);
 form.addEventListener("input", () => saver.changed());
@@ -186,8 +199,6 @@ document.getElementById("flag").addEventListener("click", () => refuse("flag"));
 document.getElementById("undo").addEventListener("click", undo);
 document.getElementById("help").addEventListener("click", () => choose("keys"));
 document.getElementById("accept")?.addEventListener("click", () => accept());
-for (const card of document.querySelectorAll(".vote")) {
-  const values = { answer: card.dataset.answer, verdict: card.dataset.verdict, description: card.dataset.description };
-  card.querySelector(".take")?.addEventListener("click", () => accept(values));
-}
+for (const [i, card] of document.querySelectorAll(".vote").entries())
+  card.querySelector(".take")?.addEventListener("click", () => accept(votes[i]));
 main.dataset.ready = "yes";
