@@ -24,8 +24,8 @@ VERSION = "1"
 """Raise it when :func:`sight` changes: stored features are then of no use any more."""
 
 WIDTH = CONTENT + LAYOUT + len(FEATURES)
-COMPONENTS = 64
-PENALTY = 3.0
+COMPONENTS = 128
+PENALTY = 1.0
 FOLDS = 5
 _ROWS = 1024
 _DEFAULT_TEMPERATURE = 2.0
