@@ -26,6 +26,7 @@ from osler.evaluate.benchmarks import benchmark_card, load_benchmark
 from osler.evaluate.benchmarks.folder import image_path, store_image
 
 from ..failures import stratum_labels
+from ..space import PoolView, view_pool
 from .items import Subset, split_by_group
 from .plan import RoundPlan
 from .stage import file_hash
@@ -85,6 +86,13 @@ class Round:
         if not len(found):
             raise InputError(f"the pool {self.plan.pool} is empty; add images: osler pool add")
         return found
+
+    @cached_property
+    def view(self) -> PoolView | None:
+        """The pool in the space that it is searched in; None: that of its encoder."""
+        if self.plan.space == "encoder" or len(self.pool) < 2:
+            return None
+        return view_pool(self.pool, seed=self.plan.seed)
 
     @cached_property
     def _parts(self) -> tuple[Benchmark, Benchmark]:

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from osler.core import ImageRef, Item, derive_rng, write_json
+from osler.core import ImageRef, InputError, Item, derive_rng, write_json
 
 from ..curves import learning_curve, sample_efficiency
-from ..retrieve import retrieve_from, select
+from ..retrieve import select
 from ..training_set import Example, TrainingSet, write_training_set
 from ..vectors import Bools
 from .context import Round, read_lines, tidy
 from .gate import gate_right
-from .retrieve import candidates, png_of
+from .retrieve import candidates, cosines, png_of, search
 from .stage import Done, Stage
 from .train import train
 from .truth import Truths, mistaken
@@ -31,26 +31,37 @@ Labelled = tuple[Item, ImageRef, str]
 
 
 def _run(round_: Round, folder: Path) -> Done:
-    sizes = list(round_.plan.curve)
     seeds = round_.plan.curve_seeds
     base = float(np.nanmean(gate_right(round_, "curve", round_.model(), folder / "0",
                                        report=False)))  # fmt: skip
-    arms: dict[str, list[list[float]]] = {"engine": [], "random": []}
+    largest = round_.plan.curve[-1]
+    chosen = _chosen(round_, largest)
+    arms = {
+        "engine": [_labelled(round_, chosen, seed)[:largest] for seed in range(seeds)],
+        "random": [_labelled(round_, _random(round_, largest, seed), seed)[:largest]
+                   for seed in range(seeds)],
+    }  # fmt: skip
+    enough = min(len(labelled) for held in arms.values() for labelled in held)
+    sizes = [size for size in round_.plan.curve if size <= enough]
+    if not sizes:
+        raise InputError(
+            f"the learning curve begins at {round_.plan.curve[0]} labels, but only {enough} can be "
+            "had; give smaller sizes (--set curve=10,20)"
+        )
+    scores: dict[str, list[list[float]]] = {arm: [] for arm in arms}
     done, total = 0, 2 * seeds * len(sizes)
-    for seed in range(seeds):
-        chosen = {
-            "engine": _engine(round_, sizes[-1], seed),
-            "random": _random(round_, sizes[-1], seed),
-        }
-        for arm, labelled in chosen.items():
+    for arm, held in arms.items():
+        for labelled in held:
             row = [base]
             for size in sizes:
                 row.append(_score(round_, labelled[:size], folder / "work"))
                 done += 1
                 round_.progress("learning curve", done, total)
-            arms[arm].append(row)
+            scores[arm].append(row)
     shutil.rmtree(folder / "work", ignore_errors=True)
-    body = _body([0, *sizes], arms)
+    body = _body([0, *sizes], scores)
+    left_out = [size for size in round_.plan.curve if size > enough]
+    body["note"] = f"sizes {left_out} left out: {enough} labels can be had" if left_out else ""
     write_json(folder / "curve.json", body)
     ratio = body["efficiency"]["ratio"]
     said = (
@@ -58,9 +69,8 @@ def _run(round_: Round, folder: Path) -> Done:
         if ratio
         else f"no ratio: {body['efficiency']['note']}"
     )
-    return Done(
-        f"{seeds} seeds, {len(sizes)} sizes; {said}", ("curve.json", "0/summary.json"), body
-    )
+    files = ("curve.json", "0/summary.json")
+    return Done(f"{seeds} seeds, {len(sizes)} sizes; {said}", files, body)
 
 
 def _body(sizes: Sequence[int], arms: dict[str, list[list[float]]]) -> dict[str, Any]:
@@ -102,17 +112,16 @@ def _set(round_: Round, labelled: Sequence[Labelled], out: Path) -> TrainingSet:
     return write_training_set(out, examples, round_.read_image)
 
 
-def _engine(round_: Round, size: int, seed: int) -> list[Labelled]:
-    """The first ``size`` labelled picks of the engine, in an order where each prefix is fair."""
+def _chosen(round_: Round, size: int) -> list[dict[str, Any]]:
+    """What the engine takes for a budget of ``size``, and half as much again for what nobody can
+    label."""
     kinds = json.loads((round_.folder("find") / "prototypes.json").read_text(encoding="utf-8"))
-    hits = retrieve_from(round_.pool, np.load(round_.folder("find") / "anchors.npy"),
-                         round_.plan.cosine)  # fmt: skip
+    anchors = np.load(round_.folder("find") / "anchors.npy")
+    hits, vectors = search(round_, kinds, anchors)
     weights = np.array([kind["weight"] for kind in kinds])
-    chosen = select(round_.pool, hits, weights, size, excluded=_excluded(round_))
-    near = np.zeros(chosen.rows.size)
-    rows = candidates(round_, kinds, chosen, near)
-    order = derive_rng("curve order", seed, round_.plan.seed).permutation(len(rows))
-    return _labelled(round_, [rows[int(i)] for i in order], seed)
+    wanted = min(size + size // 2, len(round_.pool))
+    chosen = select(vectors, hits, weights, wanted, excluded=_excluded(round_))
+    return candidates(round_, kinds, chosen, cosines(hits, chosen))
 
 
 def _excluded(round_: Round) -> Bools:
@@ -122,11 +131,11 @@ def _excluded(round_: Round) -> Bools:
     return marks
 
 
-def _random(round_: Round, size: int, seed: int) -> list[Labelled]:
-    """Random images of the pool, each with a question of a dev item of its modality."""
+def _random(round_: Round, size: int, seed: int) -> list[dict[str, Any]]:
+    """Random images, half as many again, each with the question of a dev item of its modality."""
     rng = derive_rng("curve random", seed, round_.plan.seed)
     free = np.flatnonzero(~_excluded(round_))
-    drawn = rng.permutation(free)[:size]
+    drawn = rng.permutation(free)[: size + size // 2]
     asked = list(read_lines(round_.folder("find") / "items.jsonl"))
     rows = []
     for record, at in zip(round_.pool.records(drawn.tolist()), drawn, strict=True):
@@ -136,15 +145,19 @@ def _random(round_: Round, size: int, seed: int) -> list[Labelled]:
         rows.append({"id": f"pool-{int(at)}", "sha256": record["sha256"], "image": tidy(ref),
                      "question": like["question"], "options": like["options"],
                      "tags": like["tags"], "patient": record["patient"]})  # fmt: skip
-    return _labelled(round_, rows, seed)
+    return rows
 
 
 def _labelled(round_: Round, rows: Sequence[dict[str, Any]], seed: int) -> list[Labelled]:
-    """Rows with the label of the simulated annotator; those that no option fits are passed over."""
+    """Rows in an order drawn by ``seed``, with the simulated annotator's labels.
+
+    Those that no option fits are passed over.
+    """
     truths = Truths(round_.plan.truth, round_.plan.benchmark)
     error = round_.plan.simulated_error or 0.0
     found = []
-    for row in rows:
+    order = derive_rng("curve order", seed, round_.plan.seed).permutation(len(rows))
+    for row in (rows[int(i)] for i in order):
         right = truths.answer(row["sha256"], row["question"], row["options"])
         if right is None:
             continue
@@ -161,7 +174,7 @@ CURVE = Stage(
     1,
     ("find", "retrieve"),
     ("curve", "curve_seeds", "annotator", "truth", "pool", "model", "options", "training", "gate",
-     "dev", "cosine", "seed"),
+     "dev", "space", "cosine", "seed"),
     _run,
     wanted=lambda round_: bool(round_.plan.curve) and round_.plan.simulated_error is not None,
 )  # fmt: skip

@@ -19,7 +19,7 @@ from ..prototypes import Prototype, find_prototypes, prototype_weights
 from ..vectors import Floats, Ints
 from .asking import Asked, read_run, wrong_trials
 from .context import Round, tidy, write_lines
-from .looks import image_vectors
+from .looks import image_looks
 from .stage import Done, Stage
 
 
@@ -40,7 +40,7 @@ def _run(round_: Round, folder: Path) -> Done:
     part = shares([r.rate.value for r in rates], alpha=plan.alpha, floor=plan.floor)
     of_stratum = {r.stratum: float(p) for r, p in zip(rates, part, strict=True)}
     failed = np.flatnonzero(found.flagged)
-    kinds, looks = _prototypes(round_, asked, failed, [strata[i] for i in failed])
+    kinds = _prototypes(round_, asked, failed, [strata[i] for i in failed])
     weights = prototype_weights(kinds, of_stratum)
     write_lines(folder / "items.jsonl", _rows(asked, strata, found))
     write_json(
@@ -50,15 +50,17 @@ def _run(round_: Round, folder: Path) -> Done:
     names = [items[i].id for i in failed]
     write_json(
         folder / "prototypes.json",
-        [_prototype(p, names, float(w)) for p, w in zip(kinds, weights, strict=True)],
+        [
+            _prototype(p, names, float(w), items[failed[p.medoid]].tags.get("modality", ""))
+            for p, w in zip(kinds, weights, strict=True)
+        ],
     )
     np.save(folder / "anchors.npy", np.stack([p.anchor for p in kinds]))
-    np.save(folder / "looks.npy", looks)
     worst = rates[0]
     return Done(
         f"{failed.size} of {len(items)} items fail persistently, in {len(kinds)} kinds; weakest: "
         f"{worst.stratum} ({worst.failures} of {worst.items})",
-        ("items.jsonl", "weakness.json", "prototypes.json", "anchors.npy", "looks.npy"),
+        ("items.jsonl", "weakness.json", "prototypes.json", "anchors.npy"),
         {"failures": int(failed.size), "items": len(items), "prototypes": len(kinds),
          "undecided": int(found.undecided.sum())},
     )  # fmt: skip
@@ -66,27 +68,25 @@ def _run(round_: Round, folder: Path) -> Done:
 
 def _prototypes(
     round_: Round, asked: Asked, failed: Ints, strata: Sequence[str]
-) -> tuple[list[Prototype], Floats]:
-    """Kinds of failure, and the image vectors (n, d) that they were told apart by."""
+) -> list[Prototype]:
+    """Kinds of failure."""
     cases = [asked.cases[i] for i in failed]
     round_.keep_images_of(cases, round_.dev.read_blob())
-    looks = case_vectors(round_, cases, round_.dev.read_blob())
+    looks = case_looks(round_, cases, round_.dev.read_blob())
     questions = text_vectors([case.item.question for case in cases])
     said = text_vectors([_said(asked, int(i)) for i in failed])
     joint = joint_embedding(looks, questions, said)
-    return (
-        find_prototypes(joint, looks, strata, anchor=round_.plan.anchor, seed=round_.plan.seed),
-        looks,
-    )
+    return find_prototypes(joint, looks, strata, anchor=round_.plan.anchor, seed=round_.plan.seed)
 
 
-def case_vectors(round_: Round, cases: Sequence[Case], read: ReadBlob) -> Floats:
-    """Image vectors (n, d) of the pool's encoder; of several images their mean direction."""
-    return image_vectors(
+def case_looks(round_: Round, cases: Sequence[Case], read: ReadBlob) -> Floats:
+    """Image vectors (n, d) of cases in the space that the pool is searched in."""
+    vectors, features = image_looks(
         round_.pool,
         [[read(ref) for ref in case.item.images] for case in cases],
         lambda done, total: round_.progress("embedding failures", done, total),
     )
+    return vectors if round_.view is None else round_.view.space.of(vectors, features)
 
 
 def text_vectors(texts: Sequence[str]) -> Floats:
@@ -129,12 +129,13 @@ def _rows(asked: Asked, strata: Sequence[str], found: Failures) -> list[dict[str
     return rows
 
 
-def _prototype(p: Prototype, names: Sequence[str], weight: float) -> dict[str, Any]:
+def _prototype(p: Prototype, names: Sequence[str], weight: float, modality: str) -> dict[str, Any]:
     return tidy(  # type: ignore[no-any-return]
         {
             "name": p.name,
             "stratum": p.stratum,
             "medoid": names[p.medoid],
+            "modality": modality,
             "members": [names[int(i)] for i in p.members],
             "share": p.share,
             "silhouette": p.silhouette,
@@ -148,6 +149,6 @@ FIND = Stage(
     "find",
     1,
     ("evaluate",),
-    ("strata", "rule", "anchor", "alpha", "floor", "pool", "seed"),
+    ("strata", "rule", "anchor", "alpha", "floor", "space", "pool", "seed"),
     _run,
 )

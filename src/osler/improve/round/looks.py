@@ -1,4 +1,4 @@
-"""How images look to the pool's encoder."""
+"""How images look to the pool's encoder, and what their quality measures say."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 _BATCH = 32
 
 
-def image_vectors(
+def image_looks(
     pool: Pool,
     images: Sequence[Sequence[bytes]],
     progress: Callable[[int, int], None] = lambda *_: None,
-) -> Floats:
-    """Unit vectors (n, d), one for each list of encoded images: their mean direction.
+) -> tuple[Floats, Floats]:
+    """Unit vectors (n, d) and quality features (n, q), one row for each list of encoded images.
 
-    Equal images are embedded once.
+    Of several images the mean is taken; equal images are looked at once.
 
     Raises
     ------
@@ -36,19 +36,30 @@ def image_vectors(
         An image cannot be decoded.
     """
     from osler.curate.pool import check_encoder, identity_of, load_encoder
+    from osler.images.quality import measure
 
     encoder = load_encoder(pool.encoder)
     check_encoder(pool, identity_of(pool.encoder, encoder), encoder.dim)
     distinct = {sha256_hex(data): data for row in images for data in row}
     names = list(distinct)
-    found: dict[str, NDArray[np.float32]] = {}
+    found: dict[str, tuple[Floats, Floats]] = {}
     for start in range(0, len(names), _BATCH):
         part = names[start : start + _BATCH]
-        rows = encoder.embed([decoded(distinct[name], name) for name in part])
-        found.update(zip(part, rows, strict=True))
+        planes = [decoded(distinct[name], name) for name in part]
+        for name, plane, row in zip(part, planes, encoder.embed(planes), strict=True):
+            quality = list(measure(_grey(plane)).values())
+            found[name] = np.asarray(row, np.float64), np.asarray(quality, np.float64)
         progress(min(start + _BATCH, len(names)), len(names))
-    means = [np.mean([found[sha256_hex(data)] for data in row], axis=0) for row in images]
-    return unit_rows(np.array(means), "image vectors")
+    held = [[found[sha256_hex(data)] for data in row] for row in images]
+    vectors = np.array([np.mean([v for v, _ in row], axis=0) for row in held])
+    features = np.array([np.mean([f for _, f in row], axis=0) for row in held])
+    return unit_rows(vectors, "image vectors"), features
+
+
+def _grey(plane: NDArray[Any]) -> NDArray[Any]:
+    from osler.curate.pool import Shown
+
+    return Shown(plane).grey
 
 
 def decoded(data: bytes, name: str) -> NDArray[Any]:

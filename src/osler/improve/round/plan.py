@@ -14,6 +14,9 @@ from ..failures import Rule
 from ..gate import Policy
 from ..prototypes import Anchor
 
+Space = Literal["fitted", "encoder"]
+"""``fitted``: whitened on the pool, with quality features; ``encoder`` (compat, cosine 0.75): the
+encoder's own vectors."""
 Review = Literal["budget", "bounded", "conformal"]
 SIMULATED = "simulated:"
 """Prefix of a simulated oracle or annotator, followed by its error rate."""
@@ -56,7 +59,8 @@ class RoundPlan:
     budget: int = 400
     alpha: float = 1.0
     floor: float = 0.02
-    cosine: float = 0.75
+    space: Space = "fitted"
+    cosine: float = 0.3
     crops: int = 20
     earlier: tuple[str, ...] = ()
     # route
@@ -133,7 +137,13 @@ def checked(plan: RoundPlan) -> RoundPlan:
     ):
         if getattr(plan, name) < least:
             raise InputError(f"{name} is {getattr(plan, name)}; it must be at least {least}")
-    for name, kinds in (("rule", Rule), ("anchor", Anchor), ("policy", Policy), ("review", Review)):
+    for name, kinds in (
+        ("rule", Rule),
+        ("anchor", Anchor),
+        ("policy", Policy),
+        ("review", Review),
+        ("space", Space),
+    ):
         if getattr(plan, name) not in get_args(kinds):
             raise UnknownNameError(name, str(getattr(plan, name)), get_args(kinds))
     if not -1 <= plan.cosine < 1:

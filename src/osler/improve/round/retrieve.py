@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from osler.core import Case, InputError, derive_rng, write_json
 from osler.evaluate.benchmarks.folder import image_path
 
-from ..retrieve import Selection, retrieve_from, select
+from ..retrieve import Hits, Selection, retrieve_from, select
+from ..space import PoolView, retrieve_in
 from ..vectors import Bools, Floats
 from .context import Round, read_lines, tidy, write_lines
 from .stage import Done, Stage
+
+if TYPE_CHECKING:
+    from osler.curate.pool import Pool
 
 
 def _run(round_: Round, folder: Path) -> Done:
@@ -29,16 +34,15 @@ def _run(round_: Round, folder: Path) -> Done:
     kinds = _json(round_.folder("find") / "prototypes.json")
     anchors = np.load(round_.folder("find") / "anchors.npy")
     leaks, excluded = leaked(round_)
-    round_.progress("searching the pool", 0, 1)
-    hits = retrieve_from(pool, anchors, plan.cosine, round_.executor)
+    hits, vectors = search(round_, kinds, anchors)
     weights = np.array([kind["weight"] for kind in kinds])
-    chosen = select(pool, hits, weights, plan.budget, excluded=excluded)
+    chosen = select(vectors, hits, weights, plan.budget, excluded=excluded)
     if not chosen.rows.size:
         raise InputError(
             f"no image of the pool has a cosine above {plan.cosine} to a failure "
             f"({int(excluded.sum())} were left out as leaks); lower --cosine or add images"
         )
-    near = np.einsum("nd,nd->n", pool.vectors(chosen.rows), anchors[chosen.prototype])
+    near = cosines(hits, chosen)
     rows = candidates(round_, kinds, chosen, near)
     write_lines(folder / "leaks.jsonl", leaks)
     write_lines(folder / "selection.jsonl", rows)
@@ -52,6 +56,41 @@ def _run(round_: Round, folder: Path) -> Done:
         ("leaks.jsonl", "selection.jsonl", "retrieval.json"),
         {"taken": len(rows), "shortfall": chosen.shortfall, "excluded": int(excluded.sum())},
     )
+
+
+def search(
+    round_: Round, kinds: Sequence[Mapping[str, Any]], anchors: Floats
+) -> tuple[Hits, PoolView | Pool]:
+    """Pool images near the prototypes, and the vectors they were compared by.
+
+    An image whose stated modality is another than that of the failure is no hit: the question would
+    make no sense.
+    """
+    round_.progress("searching the pool", 0, 1)
+    threshold = round_.plan.cosine
+    vectors: PoolView | Pool
+    if round_.view is None:
+        vectors = round_.pool
+        hits = retrieve_from(round_.pool, anchors, threshold, round_.executor)
+    else:
+        vectors = round_.view
+        hits = retrieve_in(round_.view, anchors, threshold)
+    stated = np.asarray(round_.pool.columns("modality")["modality"], dtype=str)[hits.row]
+    asked = np.array([kind["modality"] for kind in kinds], dtype=str)[hits.prototype]
+    fits = (stated == asked) | (stated == "") | (asked == "")
+    kept = replace(
+        hits, row=hits.row[fits], prototype=hits.prototype[fits], cosine=hits.cosine[fits]
+    )
+    round_.progress("searching the pool", 1, 1)
+    return kept, vectors
+
+
+def cosines(hits: Hits, chosen: Selection) -> Floats:
+    """The cosine of each chosen row to the prototype that it stands for."""
+    pairs = zip(hits.row.tolist(), hits.prototype.tolist(), hits.cosine.tolist(), strict=True)
+    known = {(row, prototype): cosine for row, prototype, cosine in pairs}
+    taken = zip(chosen.rows.tolist(), chosen.prototype.tolist(), strict=True)
+    return np.array([known[pair] for pair in taken], dtype=np.float64)
 
 
 def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
@@ -214,5 +253,9 @@ def _json(path: Path) -> Any:
 
 
 RETRIEVE = Stage(
-    "retrieve", 1, ("find",), ("budget", "cosine", "crops", "pool", "earlier", "seed"), _run
+    "retrieve",
+    1,
+    ("find",),
+    ("budget", "space", "cosine", "crops", "pool", "earlier", "seed"),
+    _run,
 )

@@ -17,7 +17,7 @@ from ..routing import HELD, Routes, Signals, answer_agreement, doubt, novelty, r
 from ..training_set import open_training_set
 from ..vectors import Bools, Floats
 from .context import Round, read_lines, tidy, write_lines
-from .looks import image_vectors
+from .looks import image_looks
 from .opinions import candidate_items
 from .stage import Done, Stage
 
@@ -85,7 +85,7 @@ def _novelty(round_: Round) -> Floats | None:
     def step(done: int, total: int) -> None:
         round_.progress("embedding what is known", done, total)
 
-    held = image_vectors(round_.pool, [[data] for data in images.values()], step)
+    held, _ = image_looks(round_.pool, [[data] for data in images.values()], step)
     rows = [row["row"] for row in read_lines(round_.folder("retrieve") / "selection.jsonl")]
     return novelty(round_.pool.vectors(rows), held)
 
