@@ -432,14 +432,17 @@ def test_threads_never_hold_the_same_task(tmp_path: Path) -> None:
 
 
 WRITER = """
-import sys
+import sys, time
 from osler.curate.annotate import Decision, open_queue
 path, rater = sys.argv[1:]
 with open_queue(path, lease_s=600) as queue:
+    print("ready", flush=True)
+    sys.stdin.readline()
     while (task := queue.claim(rater)) is not None:
         queue.autosave(task.id, rater, {"description": task.id})
         queue.submit(task.id, rater, Decision("label", answer="A"), seconds=1)
         print(task.id, flush=True)
+        time.sleep(0.005)  # let others have the file too
 """
 
 
@@ -450,13 +453,22 @@ def test_killed_processes_lose_nothing(tmp_path: Path) -> None:
         queue.add([a_task(str(i)) for i in range(150)])
     command = [sys.executable, "-c", WRITER, str(path)]
     writers = [
-        subprocess.Popen([*command, f"rater {n}"], stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            [*command, f"rater {n}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for n in range(3)
     ]
+    for writer in writers:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+    for writer in writers:
+        assert writer.stdin is not None
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
     said: list[str] = []
     for writer in writers[:2]:
         assert writer.stdout is not None
-        said += [writer.stdout.readline().strip() for _ in range(15)]
+        said += [writer.stdout.readline().strip() for _ in range(8)]
         os.kill(writer.pid, signal.SIGKILL)
         said += writer.stdout.read().split()
     said += writers[2].communicate(timeout=60)[0].split()
@@ -464,9 +476,9 @@ def test_killed_processes_lose_nothing(tmp_path: Path) -> None:
         writer.wait()
     for number in range(2):  # who was killed comes back, and gets the task in hand again
         back = subprocess.run(
-            [*command, f"rater {number}"], capture_output=True, text=True, timeout=60
+            [*command, f"rater {number}"], input="go\n", capture_output=True, text=True, timeout=60
         )
-        said += back.stdout.split()
+        said += back.stdout.split()[1:]
     with open_queue(path) as queue:
         kept = [d.task_id for d in queue.decisions()]
         assert set(status(queue).values()) == {"settled"}
