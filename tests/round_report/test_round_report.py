@@ -352,6 +352,22 @@ def test_a_round_that_stopped_says_where_it_stands(tmp_path: Path, state: str) -
     assert summary["report"] == str(place / "report.html")
 
 
+def test_a_round_that_waits_expects_the_time_of_people(one_round: Path) -> None:
+    told = read(one_round, "round.json")
+    for name in ("label", "check", "train", "gate", "curve"):
+        shutil.rmtree(one_round / name)
+        told["stages"][name] = {"state": "to do", "says": ""}
+    told["plan"]["annotator"] = "people"
+    write_json(one_round / "round.json", {**told, "outcome": "waiting", "says": "50 wait"})
+    page = page_of(one_round)
+    assert "Time expected 105 min" in part(page, "people")
+    assert "The oracle that drafted labels is simulated: simulated (10 % errors)." in words(page)
+    assert '<section id="curve"' not in page
+    told["stages"]["curve"] = {"state": "not asked for", "says": ""}
+    write_json(one_round / "round.json", told)
+    assert "The plan asked for no learning curve." in part(page_of(one_round), "curve")
+
+
 def test_a_round_that_just_began(tmp_path: Path) -> None:
     write_json(tmp_path / "round.json", {"plan": {}, "stages": {}, "outcome": ""})
     assert round_summary(tmp_path)["word"] == "Not finished"

@@ -62,8 +62,8 @@ def _about(value: object) -> str:
 
 
 def _absent(found: RoundFolder) -> Safe | None:
-    stage = found.stages.get("curve")
-    if not stage:
+    stage = found.stages.get("curve", {})
+    if not stage.get("says") and stage.get("state") != "not asked for":
         return None
     return tag("p", foreign(stage.get("says") or "The plan asked for no learning curve.", 600))
 

@@ -101,6 +101,7 @@ def _facts(found: RoundFolder) -> Safe:
     kept, given = found.checks.get("kept"), found.checks.get("given")
     minutes = found.labelling.get("minutes", found.routing.get("minutes"))
     people = "simulated people's time" if found.labelling.get("simulated") else "people's time"
+    people += "" if found.labelling else ", expected"
     return facts(
         [
             ("Items asked", count(len(found.items)) if found.items else None),

@@ -50,7 +50,10 @@ def people_section(found: RoundFolder) -> Safe | None:
                     ("Seen by people", percent(found.routing.get("review_rate"))),
                     ("Review budget", percent(found.routing.get("rho"))),
                     ("Promise", _promise(found)),
-                    ("Time", f"{minutes:,.0f} min" if is_number(minutes) else None),
+                    (
+                        "Time" if found.labelling else "Time expected",
+                        f"{minutes:,.0f} min" if is_number(minutes) else None,
+                    ),
                     ("Who labels", foreign(named(found.labelling.get("annotator")) or "people")),
                     ("Who drafts", foreign(named(found.routing.get("oracle")) or "nobody")),
                 ]

@@ -136,7 +136,8 @@ def notices(found: RoundFolder) -> list[str]:
         )
     oracle = named(found.routing.get("oracle") or found.plan.get("oracle"))
     if "simulated" in oracle.lower():
-        told.append(f"The oracle that drafted labels is simulated, too: {oracle}.")
+        too = ", too" if told else ""
+        told.append(f"The oracle that drafted labels is simulated{too}: {oracle}.")
     note = str(found.plan.get("note") or "").strip()
     if "planted" in note.lower():
         told.append(
