@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -281,20 +282,31 @@ PLAN: Mapping[str, Any] = {
 }
 
 
+@pytest.fixture(scope="session")
+def whole_round(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole round folder, written once; never changed."""
+    place = tmp_path_factory.mktemp("whole") / "round"
+    kinds = _find(place)
+    chosen = _retrieve(place, kinds)
+    _label(place, chosen, _route(place, chosen))
+    _check(place)
+    decide(place)
+    _curve(place)
+    _records(place, PLAN, "accepted")
+    return place
+
+
 @pytest.fixture
-def make_round(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a whole round folder; parts are taken away by the tests."""
+def make_round(tmp_path: Path, whole_round: Path) -> Callable[..., Path]:
+    """Copies the whole round, with another plan or outcome; parts are taken away by the tests."""
 
     def make(name: str = "round", *, better: bool = True, **plan: Any) -> Path:
         place = tmp_path / name
-        kinds = _find(place)
-        chosen = _retrieve(place, kinds)
-        tiers = _route(place, chosen)
-        _label(place, chosen, tiers)
-        _check(place)
-        decide(place, better=better)
-        _curve(place)
-        _records(place, {**PLAN, **plan}, "accepted" if better else "rolled back")
+        shutil.copytree(whole_round, place)
+        if not better:
+            decide(place, better=False)
+        if plan or not better:
+            _records(place, {**PLAN, **plan}, "accepted" if better else "rolled back")
         return place
 
     return make
