@@ -1,5 +1,5 @@
 # Osler: two commands on a fresh machine with Python 3.11+ and make.
-#   make demo   sets up (no torch) and evaluates the embedded model on degraded real images
+#   make demo   sets up (no torch) and runs one whole round on real images
 #   make test   sets up everything and passes the checks and the tests
 # Others: make slow, make docs, make bench, make lint, make format, make constraints, make clean
 
@@ -16,7 +16,7 @@ NODEPS := $(BIN)/python -m pip install --quiet --no-compile --no-deps
 .PHONY: demo test lint types imports unit slow docs docs-check bench format constraints clean
 
 demo: .make/demo
-	$(BIN)/osler eval medq-deg --model osler/probe --data mini --trials 10 --out runs/demo
+	$(BIN)/osler round run --mini --set curve=40,80,160 --out runs/demo
 
 test: lint types imports unit docs-check
 
@@ -63,6 +63,9 @@ docs-check: docs
 bench: .make/test
 	$(BIN)/python benchmarks/degrade.py --quick
 	$(BIN)/python benchmarks/engine.py --quick
+	$(BIN)/python benchmarks/pool.py --quick
+	$(BIN)/python benchmarks/round.py --quick
+	$(BIN)/python benchmarks/train.py --quick
 
 format: .make/test
 	$(BIN)/ruff check --fix .

@@ -387,7 +387,7 @@ CASES = {
     # reports and the rest
     "no run": ("report @none", "give the folder that holds run.json"),
     "no runs": ("report @none @gone", "give the folder that holds run.json"),
-    "unknown command": ("evl medq-deg", "unknown command 'evl'; did you mean eval?"),
+    "unknown command": ("evl medq-deg", "unknown command 'evl'; did you mean eval or serve?"),
 }
 
 
