@@ -33,6 +33,7 @@ def test_missing_weights_are_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "other.gguf").write_bytes(b"GGUF")
     with pytest.raises(MissingError, match="SHA-256"):
         load_model("osler/vlm-tiny", weights=str(tmp_path / "other.gguf"))
+    weights.check_start()
     with pytest.raises(MissingError, match="reinstall"):
         weights.read_start(tmp_path / "start.safetensors")
     (tmp_path / "start.safetensors").write_bytes(b"x")

@@ -26,6 +26,8 @@ ENABLES = {
     "llm": "the embedded language model, osler/smollm2",
     "codecs": "DICOM in JPEG lossless, JPEG-LS and 12-bit JPEG",
     "hf": "local vision models, hf/...",
+    "train": "fine-tuning, and the embedded vision-language model, osler/vlm-tiny",
+    "web": "the web application: annotation",
     "ocr": "finding burned-in text",
     "inspect": "Inspect AI, both ways",
     "ray": "shards of a pool on a Ray cluster",
@@ -277,7 +279,22 @@ def _files() -> tuple[File, ...]:
                 file.name, file.enables, file.package, file.licence, not problem, how, path, problem
             )
         )
-    return tuple(found)
+    return (*found, _start())
+
+
+def _start() -> File:
+    """The learnt weights that ship with Osler itself."""
+    from osler.models.vlm_tiny.weights import START, check_start
+
+    problem = ""
+    try:
+        check_start()
+    except MissingError as error:
+        problem = str(error)
+    return File(
+        "vlm-tiny-start", "osler/vlm-tiny", "osler", "Apache-2.0", not problem,
+        "" if problem else "package", "" if problem else str(START), problem,
+    )  # fmt: skip
 
 
 def _pictures() -> tuple[Pictures, ...]:

@@ -20,7 +20,7 @@ from ..embedded import file_sha256
 
 FORMAT = 1
 START = Path(__file__).with_name("start.safetensors")
-START_SHA256 = ""
+START_SHA256 = "41d52bc078f581fc141965529ccc1bc11ca27ac8d1cfecb00e213b13c96a8380"
 _ADAPTER = "adapter.safetensors"
 _ABOUT = "adapter.json"
 _AGAIN = "train it again, or give another folder"
@@ -28,7 +28,7 @@ _AGAIN = "train it again, or give another folder"
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """Learnt tensors by name, and the low-rank addition's ``rank`` and ``alpha``."""
+    """Learnt tensors by name, the low-rank addition's ``rank`` and ``alpha``, their hash."""
 
     tensors: Mapping[str, Any]
     rank: int
@@ -69,6 +69,7 @@ def read_start(path: Path = START) -> Adapter:
 def write_adapter(folder: Path, adapter: Adapter, hashes: Mapping[str, str]) -> None:
     """Write ``adapter`` (its ``sha256`` is not used) for the student that ``hashes`` names."""
     data = packed(adapter.tensors)
+    identity = _identity(data, adapter.rank, adapter.alpha)
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / _ADAPTER, data)
     about = {
@@ -76,7 +77,7 @@ def write_adapter(folder: Path, adapter: Adapter, hashes: Mapping[str, str]) -> 
         "format": FORMAT,
         "rank": adapter.rank,
         "alpha": adapter.alpha,
-        "sha256": sha256_hex(data),
+        "sha256": identity,
         "on": base_of(hashes),
     }
     write_json(folder / _ABOUT, about)  # last: without it the folder is no adapter
@@ -104,11 +105,16 @@ def read_adapter(folder: str | Path, hashes: Mapping[str, str]) -> Adapter:
         raise BadFileError(place, "is a damaged adapter", _AGAIN) from error
     if kind != "osler/vlm-tiny adapter" or version != FORMAT:
         raise InputError(f"{place} holds {kind!r} of format {version}, which is not read here")
-    if sha256_hex(data) != sha256:
+    if _identity(data, rank, alpha) != sha256:
         raise BadFileError(place / _ADAPTER, f"is not what {_ABOUT} says (SHA-256)", _AGAIN)
     if on != base_of(hashes):
         raise InputError(f"{place} was trained on other weights than those of osler/vlm-tiny here")
     return Adapter(_tensors(data, place / _ADAPTER), rank, alpha, sha256)
+
+
+def _identity(data: bytes, rank: int, alpha: float) -> str:
+    """SHA-256 of all that decides what an adapter does: its tensors and their scale."""
+    return sha256_hex(data + f"{rank} {alpha!r}".encode())
 
 
 def base_of(hashes: Mapping[str, str]) -> dict[str, str]:
