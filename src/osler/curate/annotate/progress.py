@@ -88,7 +88,10 @@ def measure(
     gold = {one.task.id: one.task.gold for one in labels if one.task.gold}
     votes = [d for d in live if d.role == "rater" and d.decision.action == "label"]
     ordinary = [d for d in votes if d.task_id not in gold]
-    answers = {(d.task_id, d.rater): _answer(d) for d in ordinary if d.decision.answer}
+    options = {one.task.id: one.task.options for one in labels}
+    answers = {
+        (d.task_id, d.rater): _answer(d, options[d.task_id]) for d in ordinary if d.decision.answer
+    }
     verdicts = {(d.task_id, d.rater): d.decision.verdict for d in ordinary if d.decision.verdict}
     per_task = Counter(task for task, _ in answers)
     minutes = sum(d.seconds for d in made) / 60
@@ -117,8 +120,10 @@ Ratings = Mapping[tuple[str, str], str]
 """(task, rater) -> value."""
 
 
-def _answer(one: Recorded) -> str:
-    return " ".join(one.decision.answer.casefold().split())
+def _answer(one: Recorded, options: Mapping[str, str]) -> str:
+    """The text of the option, for a letter means something else in every question."""
+    text = options.get(one.decision.answer, one.decision.answer)
+    return " ".join(text.casefold().split())
 
 
 def _counts(labels: Sequence[Settled]) -> dict[str, int]:
