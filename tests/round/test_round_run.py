@@ -13,7 +13,7 @@ import pytest
 
 from osler.improve import upper_bound
 from osler.improve.round import RoundResult, resume_round, run_round
-from osler.improve.round import gate as gate_stage
+from osler.improve.round.stages import gate as gate_stage
 from osler.improve.training_set import open_training_set
 from osler.models.registry import load_model
 from round_world import BLUR, NOISE, World

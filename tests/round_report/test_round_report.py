@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from osler.core import BadFileError, InputError, write_json, write_text
-from osler.improve.round.report import write_round_report
-from osler.improve.round.report_text import round_summary
+from osler.improve.round.report import round_summary, write_round_report
 
 SECTIONS = ("changes", "weakness", "prototypes", "retrieval", "people", "labels", "curve", "repeat")
 

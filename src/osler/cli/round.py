@@ -264,7 +264,7 @@ def _print_tables(path: Path) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from osler.improve.round.report_text import round_summary
+    from osler.improve.round.report import round_summary
 
     told = round_summary(path)
     console = Console(soft_wrap=True)

@@ -16,6 +16,8 @@ import typer
 
 from osler.core import InputError, MissingError
 
+from .labels import find_queue
+
 app = typer.Typer(add_completion=False, rich_markup_mode="markdown")
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -55,7 +57,7 @@ def serve(
 
     from osler.web import create_app
 
-    queue = _queue_file(place)
+    queue = find_queue(place)
     token = _token(token_file)
     local = host in LOOPBACK
     web = create_app(
@@ -92,19 +94,6 @@ def _run(server: Any, listening: socket.socket) -> None:
         return
 
 
-def _queue_file(place: Path) -> Path:
-    if place.is_dir():
-        for candidate in (place / "label" / "queue.sqlite", place / "queue.sqlite"):
-            if candidate.is_file():
-                return candidate
-        raise InputError(
-            f"{place}: there is no label/queue.sqlite; run the round to its labelling stage first"
-        )
-    if not place.is_file():
-        raise InputError(f"{place}: no such queue; give a queue.sqlite or the folder of a round")
-    return place
-
-
 def _image_folder(place: Path, queue: Path, images: Path | None) -> Path:
     if images is not None:
         if not images.is_dir():
@@ -112,8 +101,8 @@ def _image_folder(place: Path, queue: Path, images: Path | None) -> Path:
         return images
     if place.is_dir():
         return place
-    round_folder = queue.absolute().parent.parent
-    return round_folder if queue.absolute().parent.name == "label" else queue.absolute().parent
+    folder = queue.absolute().parent
+    return folder.parent if folder.name in ("label", "audit") else folder
 
 
 def _title(queue: Path) -> str:

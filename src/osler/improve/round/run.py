@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from osler import __version__
 from osler.core import BadFileError, InputError, OslerError, plain, write_json
 
-from .audit import AUDIT
-from .check import CHECK
 from .context import Progress, Round
-from .curve import CURVE
-from .evaluate import EVALUATE
-from .find import FIND
-from .gate import GATE
-from .label import LABEL
-from .opinions import ASK
 from .plan import RoundPlan, checked, plan_of
-from .retrieve import RETRIEVE
-from .route import ROUTE
 from .stage import Stage, Waiting, is_done, perform, read_record
-from .train import TRAIN, read_trained
+from .stages.ask import ASK
+from .stages.audit import AUDIT
+from .stages.check import CHECK
+from .stages.curve import CURVE
+from .stages.evaluate import EVALUATE
+from .stages.find import FIND
+from .stages.gate import GATE
+from .stages.label import LABEL
+from .stages.retrieve import RETRIEVE
+from .stages.route import ROUTE
+from .stages.train import TRAIN, read_trained
 
 if TYPE_CHECKING:
     from osler.curate.pool import Executor

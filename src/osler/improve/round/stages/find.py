@@ -11,16 +11,16 @@ import numpy as np
 
 from osler.core import Case, InputError, ReadBlob, write_json
 
-from ..budget import shares
-from ..duplicates import tf_idf
-from ..embedding import joint_embedding
-from ..failures import Failures, persistent_failures, weakness
-from ..prototypes import Prototype, find_prototypes, prototype_weights
-from ..vectors import Floats, Ints
-from .asking import Asked, read_run, wrong_trials
-from .context import Round, tidy, write_lines
-from .looks import image_looks
-from .stage import Done, Stage
+from ...budget import shares
+from ...duplicates import tf_idf
+from ...embedding import joint_embedding
+from ...failures import Failures, persistent_failures, weakness
+from ...prototypes import Prototype, find_prototypes, prototype_weights
+from ...vectors import Floats, Ints
+from ..asking import Asked, read_run, wrong_trials
+from ..context import Round, tidy, write_lines
+from ..looks import image_looks
+from ..stage import Done, Stage
 
 
 def _run(round_: Round, folder: Path) -> Done:

@@ -9,11 +9,11 @@ import numpy as np
 
 from osler.core import InputError, Model, write_json
 
-from ..gate import judge_change
-from ..vectors import Floats
-from .asking import ask, wrong_trials
-from .context import Round, tidy
-from .stage import Done, Stage
+from ...gate import judge_change
+from ...vectors import Floats
+from ..asking import ask, wrong_trials
+from ..context import Round, tidy
+from ..stage import Done, Stage
 from .train import read_trained
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .asking import ask, wrong_trials
-from .context import Round
-from .stage import Done, Stage
+from ..asking import ask, wrong_trials
+from ..context import Round
+from ..stage import Done, Stage
 
 
 def _run(round_: Round, folder: Path) -> Done:

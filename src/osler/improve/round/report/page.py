@@ -10,15 +10,15 @@ from osler.evaluate.report import Section
 from osler.evaluate.report.markup import tag
 from osler.evaluate.report.page import page
 
-from .report_curve import curve_section
-from .report_failures import prototypes_section, weakness_section
-from .report_folder import RoundFolder, open_round
-from .report_gate import changes_section, head
-from .report_labels import labels_section
-from .report_people import people_section
-from .report_repeat import repeat_section, stages_table
-from .report_retrieval import retrieval_section
-from .report_verdict import verdict
+from .curve import curve_section
+from .failures import prototypes_section, weakness_section
+from .folder import RoundFolder, open_round
+from .gate import changes_section, head
+from .labels import labels_section
+from .people import people_section
+from .repeat import repeat_section, stages_table
+from .retrieval import retrieval_section
+from .verdict import verdict
 
 REPORT = "report.html"
 

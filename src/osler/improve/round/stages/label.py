@@ -10,9 +10,9 @@ from typing import Any
 from osler.core import write_json
 from osler.curate.annotate import Task
 
-from ..risk import audit
-from .context import Round, read_lines, tidy, write_lines
-from .labelling import (
+from ...risk import audit
+from ..context import Round, read_lines, tidy, write_lines
+from ..labelling import (
     Decided,
     agreement,
     annotator_name,
@@ -24,8 +24,8 @@ from .labelling import (
     task_id,
     truth_of_tasks,
 )
-from .opinions import candidate_items, oracle_name
-from .stage import Done, Stage, Waiting
+from ..stage import Done, Stage, Waiting
+from .ask import candidate_items, oracle_name
 
 UNSEEN = "unseen"
 """Status of a label that nobody looked at."""

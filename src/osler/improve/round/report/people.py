@@ -19,9 +19,9 @@ from osler.evaluate.report.numbers import (
 from osler.evaluate.report.tables import Cell, Column, facts, figure, key, table
 from osler.evaluate.report.thumbnails import thumbnails
 
-from .report_charts import doubt_histogram
-from .report_folder import RoundFolder, Row, first_image, mapping, sequence
-from .report_verdict import named
+from .charts import doubt_histogram
+from .folder import RoundFolder, Row, first_image, mapping, sequence
+from .verdict import named
 
 TIERS: Mapping[int, tuple[str, str]] = {
     -1: ("held back", "neither to be trusted nor affordable: trains nothing"),

@@ -8,11 +8,11 @@ import numpy as np
 
 from osler.core import InputError
 
-from ..risk import audit_sample
-from .context import Round, write_lines
-from .labelling import Decided, decide, task_for, task_id, truth_of_tasks
+from ...risk import audit_sample
+from ..context import Round, write_lines
+from ..labelling import Decided, decide, task_for, task_id, truth_of_tasks
+from ..stage import Done, Stage, Waiting
 from .route import Opinions
-from .stage import Done, Stage, Waiting
 
 LEAST = 118
 """Audited labels below which no promise of 5 % at 95 % confidence can be made."""

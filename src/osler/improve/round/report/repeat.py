@@ -7,8 +7,8 @@ from osler.evaluate.report.numbers import duration
 from osler.evaluate.report.provenance import everything
 from osler.evaluate.report.tables import Cell, Column, details, facts, table
 
-from .report_folder import RoundFolder, mapping
-from .report_verdict import named
+from .folder import RoundFolder, mapping
+from .verdict import named
 
 STATES = {"done": "ok", "waiting": "mixed", "refused": "bad"}
 

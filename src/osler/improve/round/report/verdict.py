@@ -18,7 +18,7 @@ from osler.evaluate.report.numbers import (
 )
 from osler.evaluate.scoring import wilson
 
-from .report_folder import RoundFolder, Row, mapping, sequence
+from .folder import RoundFolder, Row, mapping, sequence
 
 Tone = Literal["good", "bad", "open"]
 

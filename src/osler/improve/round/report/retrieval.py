@@ -9,7 +9,7 @@ from osler.evaluate.report.markup import Safe, foreign, join, paragraphs
 from osler.evaluate.report.numbers import count, decimal, is_number
 from osler.evaluate.report.tables import Cell, Column, details, facts, table
 
-from .report_folder import RoundFolder, Row, mapping, sequence
+from .folder import RoundFolder, Row, mapping, sequence
 
 MOST_LEAKS = 200
 

@@ -10,8 +10,8 @@ from osler.evaluate.report.numbers import count, decimal, is_number, percent, wi
 from osler.evaluate.report.tables import Cell, Column, key, table
 from osler.evaluate.report.thumbnails import thumbnails
 
-from .report_charts import lines, part_bar, percent_scale, rate_line
-from .report_folder import RoundFolder, Row, first_image, mapping, sequence
+from .charts import lines, part_bar, percent_scale, rate_line
+from .folder import RoundFolder, Row, first_image, mapping, sequence
 
 MOST_ROWS = 12
 MEMBERS = 4

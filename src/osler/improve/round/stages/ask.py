@@ -11,13 +11,13 @@ import numpy as np
 
 from osler.core import Answer, ImageRef, Item, write_json
 
-from ..routing import self_consistency, trajectory_entropy
-from .asking import Asked, ask, wrong_trials
-from .context import Round, read_lines, write_lines
-from .items import Candidates
-from .plan import simulated_rate
-from .stage import Done, Stage
-from .truth import Truths, mistaken
+from ...routing import self_consistency, trajectory_entropy
+from ..asking import Asked, ask, wrong_trials
+from ..context import Round, read_lines, write_lines
+from ..items import Candidates
+from ..plan import simulated_rate
+from ..stage import Done, Stage
+from ..truth import Truths, mistaken
 
 
 def candidate_items(round_: Round) -> list[Item]:

@@ -12,14 +12,14 @@ import numpy as np
 
 from osler.core import InputError, write_json
 
-from ..risk import Review, audit_sample, bounded_review, conformal_review, trusted_strata
-from ..routing import HELD, Routes, Signals, answer_agreement, doubt, novelty, route
-from ..training_set import open_training_set
-from ..vectors import Bools, Floats
-from .context import Round, read_lines, tidy, write_lines
-from .looks import image_looks
-from .opinions import candidate_items
-from .stage import Done, Stage
+from ...risk import Review, audit_sample, bounded_review, conformal_review, trusted_strata
+from ...routing import HELD, Routes, Signals, answer_agreement, doubt, novelty, route
+from ...training_set import open_training_set
+from ...vectors import Bools, Floats
+from ..context import Round, read_lines, tidy, write_lines
+from ..looks import image_looks
+from ..stage import Done, Stage
+from .ask import candidate_items
 
 KNOWN_IMAGES = 2_000
 """Labelled images that novelty is measured against, at most."""

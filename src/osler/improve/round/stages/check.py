@@ -13,15 +13,15 @@ import numpy as np
 
 from osler.core import Estimate, ImageRef, InputError, Item, write_json
 
-from ..confident import confident_learning
-from ..duplicates import duplicate_images, duplicate_texts
-from ..quality import Finding, Label, check_label, class_balance
-from ..training_set import Example, write_training_set
-from ..vectors import Bools, Floats
-from .context import Round, read_lines, tidy, write_lines
+from ...confident import confident_learning
+from ...duplicates import duplicate_images, duplicate_texts
+from ...quality import Finding, Label, check_label, class_balance
+from ...training_set import Example, write_training_set
+from ...vectors import Bools, Floats
+from ..context import Round, read_lines, tidy, write_lines
+from ..stage import Done, Stage
+from .ask import candidate_items
 from .label import UNSEEN
-from .opinions import candidate_items
-from .stage import Done, Stage
 
 SET = "set"
 _NEIGHBOURS = 10

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .report import REPORT
-from .report_curve import efficiency
-from .report_folder import RoundFolder, Row, mapping, open_round
-from .report_verdict import notices, strata, verdict
+from .curve import efficiency
+from .folder import RoundFolder, Row, mapping, open_round
+from .page import REPORT
+from .verdict import notices, strata, verdict
 
 
 def round_summary(round_dir: str | Path) -> dict[str, Any]:

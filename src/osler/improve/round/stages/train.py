@@ -7,11 +7,11 @@ from pathlib import Path
 
 from osler.core import ImageRef, derive_rng, write_json
 
-from ..trainers import Trained, trainer_for
-from ..training_set import Example, TrainingSet, open_training_set, write_training_set
+from ...trainers import Trained, trainer_for
+from ...training_set import Example, TrainingSet, open_training_set, write_training_set
+from ..context import Round, tidy
+from ..stage import Done, Stage
 from .check import SET
-from .context import Round, tidy
-from .stage import Done, Stage
 
 
 def _run(round_: Round, folder: Path) -> Done:

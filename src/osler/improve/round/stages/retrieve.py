@@ -14,11 +14,11 @@ import numpy as np
 from osler.core import Case, InputError, derive_rng, write_json
 from osler.evaluate.benchmarks.folder import image_path
 
-from ..retrieve import Hits, Selection, retrieve_from, select
-from ..space import PoolView, retrieve_in
-from ..vectors import Bools, Floats
-from .context import Round, read_lines, tidy, write_lines
-from .stage import Done, Stage
+from ...retrieve import Hits, Selection, retrieve_from, select
+from ...space import PoolView, retrieve_in
+from ...vectors import Bools, Floats
+from ..context import Round, read_lines, tidy, write_lines
+from ..stage import Done, Stage
 
 if TYPE_CHECKING:
     from osler.curate.pool import Pool

@@ -17,9 +17,9 @@ from osler.evaluate.report.numbers import (
 )
 from osler.evaluate.report.tables import Cell, Column, facts, key, table
 
-from .report_charts import change_line, lines, percent_scale
-from .report_folder import RoundFolder, Row, mapping, sequence
-from .report_verdict import accuracy, named, notices, strata, verdict
+from .charts import change_line, lines, percent_scale
+from .folder import RoundFolder, Row, mapping, sequence
+from .verdict import accuracy, named, notices, strata, verdict
 
 WORDS = {
     "not worse": ("not worse", "ok"),

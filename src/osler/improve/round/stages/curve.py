@@ -16,16 +16,16 @@ import numpy as np
 
 from osler.core import ImageRef, InputError, Item, derive_rng, write_json
 
-from ..curves import learning_curve, sample_efficiency
-from ..retrieve import select
-from ..training_set import Example, TrainingSet, write_training_set
-from ..vectors import Bools
-from .context import Round, read_lines, tidy
+from ...curves import learning_curve, sample_efficiency
+from ...retrieve import select
+from ...training_set import Example, TrainingSet, write_training_set
+from ...vectors import Bools
+from ..context import Round, read_lines, tidy
+from ..stage import Done, Stage
+from ..truth import Truths, mistaken
 from .gate import gate_right
 from .retrieve import candidates, cosines, png_of, search
-from .stage import Done, Stage
 from .train import train
-from .truth import Truths, mistaken
 
 Labelled = tuple[Item, ImageRef, str]
 

@@ -8,8 +8,8 @@ from osler.evaluate.report.markup import Safe, foreign, join, paragraphs, tag
 from osler.evaluate.report.numbers import count, decimal, is_number, known, percent
 from osler.evaluate.report.tables import Column, figure, key, table
 
-from .report_charts import Arm, learning_curves
-from .report_folder import RoundFolder, Row, mapping, sequence
+from .charts import Arm, learning_curves
+from .folder import RoundFolder, Row, mapping, sequence
 
 KINDS = {"engine": "robust", "random": "compat"}
 

@@ -8,8 +8,8 @@ from osler.evaluate.report.markup import Safe, foreign, join, tag
 from osler.evaluate.report.numbers import count, is_number, percent
 from osler.evaluate.report.tables import Cell, Column, details, facts, table
 
-from .report_charts import part_bar
-from .report_folder import RoundFolder, Row, mapping, sequence
+from .charts import part_bar
+from .folder import RoundFolder, Row, mapping, sequence
 
 MOST = 100
 

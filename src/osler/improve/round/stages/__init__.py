@@ -1,0 +1,1 @@
+"""The stages of a round, a module each; their order stands in :mod:`osler.improve.round.run`."""
