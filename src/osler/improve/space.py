@@ -7,7 +7,7 @@ up (Jegou & Chum, ECCV 2012), and in measures that no encoder gives.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from osler.core import InputError, derive_rng
 
 from .embedding import QualityScale, quality_scale, with_quality
 from .retrieve import Hits, VectorSource, range_retrieve
-from .vectors import Floats, Ints, as_rows, unit_rows
+from .vectors import Bools, Floats, Ints, as_rows, unit_rows
 
 if TYPE_CHECKING:
     from osler.curate.pool import Pool
@@ -129,16 +129,40 @@ def quality_table(columns: Any, names: Sequence[str]) -> Floats:
     return found
 
 
-def retrieve_in(view: VectorSource, anchors: ArrayLike, threshold: float = COSINE) -> Hits:
-    """As :func:`range_retrieve`, over a view that is read in blocks."""
+def retrieve_in(
+    view: VectorSource,
+    anchors: ArrayLike,
+    threshold: float = COSINE,
+    *,
+    most: int | None = None,
+    fits: Callable[[Ints, Ints], Bools] | None = None,
+) -> Hits:
+    """As :func:`range_retrieve`, over a view that is read in blocks.
+
+    ``fits(rows, prototypes)`` tells which hits count at all; of those each prototype keeps its
+    ``most`` nearest (None: all), so that a low threshold on a large pool stays small.
+    """
     targets = as_rows(anchors, "anchors")
-    parts = []
+    empty = np.zeros(0, dtype=np.int64)
+    row, prototype, cosine = empty, empty, np.zeros(0)
     for start in range(0, len(view), _BLOCK):
         rows = np.arange(start, min(start + _BLOCK, len(view)))
         hits = range_retrieve(view.vectors(rows), targets, threshold)
-        parts.append((hits.row + start, hits.prototype, hits.cosine))
-    if not parts:
-        empty = np.zeros(0, dtype=np.int64)
-        return Hits(empty, empty, np.zeros(0), len(targets), threshold)
-    row, prototype, cosine = (np.concatenate(part) for part in zip(*parts, strict=True))
+        found, kinds = hits.row + start, hits.prototype
+        kept = np.ones(found.size, dtype=bool) if fits is None else fits(found, kinds)
+        row = np.concatenate([row, found[kept]])
+        prototype = np.concatenate([prototype, kinds[kept]])
+        cosine = np.concatenate([cosine, hits.cosine[kept]])
+        if most is not None:
+            best = _nearest(row, prototype, cosine, most)
+            row, prototype, cosine = row[best], prototype[best], cosine[best]
     return Hits(row, prototype, cosine, len(targets), threshold)
+
+
+def _nearest(row: Ints, prototype: Ints, cosine: Floats, most: int) -> Ints:
+    """Indices of the ``most`` nearest rows of each prototype; equal cosines: the earlier row."""
+    order = np.lexsort((row, -cosine, prototype))
+    kinds = prototype[order]
+    first = np.searchsorted(kinds, kinds, side="left")
+    kept: Ints = order[np.arange(order.size) - first < most]
+    return kept

@@ -15,8 +15,8 @@ from ..gate import Policy
 from ..prototypes import Anchor
 
 Space = Literal["fitted", "encoder"]
-"""``fitted``: whitened on the pool, with quality features; ``encoder`` (compat, cosine 0.75): the
-encoder's own vectors."""
+"""``fitted``: whitened on the pool, with quality features, where unlike images have cosines around
+0; ``encoder`` (compat, with cosine 0.75): the encoder's own vectors."""
 Review = Literal["budget", "bounded", "conformal"]
 SIMULATED = "simulated:"
 """Prefix of a simulated oracle or annotator, followed by its error rate."""
@@ -60,7 +60,7 @@ class RoundPlan:
     alpha: float = 1.0
     floor: float = 0.02
     space: Space = "fitted"
-    cosine: float = 0.3
+    cosine: float = 0.0
     crops: int = 20
     earlier: tuple[str, ...] = ()
     # route

@@ -117,10 +117,10 @@ def _chosen(round_: Round, size: int) -> list[dict[str, Any]]:
     label."""
     kinds = json.loads((round_.folder("find") / "prototypes.json").read_text(encoding="utf-8"))
     anchors = np.load(round_.folder("find") / "anchors.npy")
-    hits, vectors = search(round_, kinds, anchors)
+    wanted, excluded = min(size + size // 2, len(round_.pool)), _excluded(round_)
+    hits, vectors = search(round_, kinds, anchors, excluded, wanted)
     weights = np.array([kind["weight"] for kind in kinds])
-    wanted = min(size + size // 2, len(round_.pool))
-    chosen = select(vectors, hits, weights, wanted, excluded=_excluded(round_))
+    chosen = select(vectors, hits, weights, wanted, excluded=excluded)
     return candidates(round_, kinds, chosen, cosines(hits, chosen))
 
 

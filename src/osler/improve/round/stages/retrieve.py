@@ -16,7 +16,7 @@ from osler.evaluate.benchmarks.folder import image_path
 
 from ...retrieve import Hits, Selection, retrieve_from, select
 from ...space import PoolView, retrieve_in
-from ...vectors import Bools, Floats
+from ...vectors import Bools, Floats, Ints
 from ..context import Round, read_lines, tidy, write_lines
 from ..stage import Done, Stage
 
@@ -34,7 +34,7 @@ def _run(round_: Round, folder: Path) -> Done:
     kinds = _json(round_.folder("find") / "prototypes.json")
     anchors = np.load(round_.folder("find") / "anchors.npy")
     leaks, excluded = leaked(round_)
-    hits, vectors = search(round_, kinds, anchors)
+    hits, vectors = search(round_, kinds, anchors, excluded, plan.budget)
     weights = np.array([kind["weight"] for kind in kinds])
     chosen = select(vectors, hits, weights, plan.budget, excluded=excluded)
     if not chosen.rows.size:
@@ -59,30 +59,33 @@ def _run(round_: Round, folder: Path) -> Done:
 
 
 def search(
-    round_: Round, kinds: Sequence[Mapping[str, Any]], anchors: Floats
+    round_: Round, kinds: Sequence[Mapping[str, Any]], anchors: Floats, excluded: Bools, size: int
 ) -> tuple[Hits, PoolView | Pool]:
     """Pool images near the prototypes, and the vectors they were compared by.
 
-    An image whose stated modality is another than that of the failure is no hit: the question would
-    make no sense.
+    An image that is ``excluded`` is no hit, nor one whose stated modality is another than that of
+    the failure: the question would make no sense. In the fitted space each prototype keeps four
+    times ``size`` nearest images.
     """
+    stated = np.asarray(round_.pool.columns("modality")["modality"], dtype=str)
+    asked = np.array([kind["modality"] for kind in kinds], dtype=str)
+
+    def fits(rows: Ints, prototypes: Ints) -> Bools:
+        theirs, ours = stated[rows], asked[prototypes]
+        same: Bools = (theirs == ours) | (theirs == "") | (ours == "")
+        return same & ~excluded[rows]
+
     round_.progress("searching the pool", 0, 1)
-    threshold = round_.plan.cosine
-    vectors: PoolView | Pool
-    if round_.view is None:
-        vectors = round_.pool
+    threshold, view = round_.plan.cosine, round_.view
+    if view is None:
         hits = retrieve_from(round_.pool, anchors, threshold, round_.executor)
+        kept = fits(hits.row, hits.prototype)
+        found = {name: getattr(hits, name)[kept] for name in ("row", "prototype", "cosine")}
+        hits = replace(hits, **found)
     else:
-        vectors = round_.view
-        hits = retrieve_in(round_.view, anchors, threshold)
-    stated = np.asarray(round_.pool.columns("modality")["modality"], dtype=str)[hits.row]
-    asked = np.array([kind["modality"] for kind in kinds], dtype=str)[hits.prototype]
-    fits = (stated == asked) | (stated == "") | (asked == "")
-    kept = replace(
-        hits, row=hits.row[fits], prototype=hits.prototype[fits], cosine=hits.cosine[fits]
-    )
+        hits = retrieve_in(view, anchors, threshold, most=4 * size, fits=fits)
     round_.progress("searching the pool", 1, 1)
-    return kept, vectors
+    return hits, round_.pool if view is None else view
 
 
 def cosines(hits: Hits, chosen: Selection) -> Floats:
