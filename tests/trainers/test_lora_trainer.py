@@ -242,3 +242,17 @@ def test_kill_nine_in_the_middle(llava: Path, toy_set, tmp_path: Path) -> None:
     resumed = run(f"hf/{llava}", examples, tmp_path / "cut", **how)
     assert resumed.facts["resumed_at_step"] >= 5
     assert weights(resumed) == weights(run(f"hf/{llava}", examples, tmp_path / "whole", **how))
+
+
+def test_words_are_learnt_by_students_that_weigh_words() -> None:
+    from osler.core import ImageRef, Prompt
+    from osler.improve.trainers.lora import in_words
+    from osler.improve.training_set import Example
+
+    picture = ImageRef("0" * 64)
+    asked = Prompt(("Question", picture, "A) Mild B) Severe. Reply with the letter."), "system")
+    one = Example("1", asked, "B", "How strong?", {"A": "Mild", "B": "Severe"})
+    taught = in_words(one)
+    assert taught.prompt == Prompt((picture, "How strong?"))
+    assert (taught.answer, dict(taught.options)) == ("Severe", {})
+    assert in_words(taught) == taught

@@ -13,12 +13,14 @@ import math
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from osler.core import (
     BadFileError,
     InputError,
+    Prompt,
     alone,
     content_hash,
     plain,
@@ -27,7 +29,7 @@ from osler.core import (
 from osler.evaluate.benchmarks.folder import image_path
 from osler.models.learner import Learner, LoraSettings, open_learner
 
-from ..training_set import TrainingSet
+from ..training_set import Example, TrainingSet
 from . import Progress, Trained
 from .batches import batch_of_step, split_by_patient, steps_of_an_epoch, watched
 from .checkpoint import FOLDER, Course, other_run, read_checkpoint, write_checkpoint
@@ -69,6 +71,8 @@ def train(
     finished = _finished(place, key)
     if finished is not None:
         return finished
+    if recipe.targets == "words" or (recipe.targets == "auto" and options.get("choose") == "words"):
+        examples = replace(examples, examples=tuple(map(in_words, examples.examples)))
     read_checkpoint(place, key)  # before the student is opened: a refusal is quick
     _outside_of_the_base(model, place)
     _images_are_there(examples)
@@ -111,6 +115,22 @@ def _outside_of_the_base(model: str, place: Path) -> None:
     base = Path(model.removeprefix("hf/"))
     if base.is_dir() and place.is_relative_to(base.resolve()):
         raise InputError(f"{place} lies in the folder of the base {base}; give a folder outside")
+
+
+def in_words(one: Example) -> Example:
+    """A question with options as one without: the images, the question, the right option's text.
+
+    Examples
+    --------
+    >>> from osler.core import Prompt
+    >>> asked = Prompt(("Which part? A) Head B) Chest. Reply with the letter.",))
+    >>> in_words(Example("1", asked, "B", "Which part?", {"A": "Head", "B": "Chest"})).answer
+    'Chest'
+    """
+    if not one.options:
+        return one
+    prompt = Prompt((*one.images, one.question))
+    return replace(one, prompt=prompt, answer=one.options[one.answer], options={})
 
 
 def _images_are_there(examples: TrainingSet) -> None:

@@ -20,7 +20,10 @@ class Recipe:
     at most ``max_steps`` steps (0: no limit). ``clip``: largest norm of the gradient (0: none).
     ``validation``: share of the examples, by whole patients, that only measures. ``patience``:
     epochs without a better validation loss after which training stops and the best weights are
-    taken (0: never, the last are). A checkpoint is written every ``checkpoint_steps`` steps (0:
+    taken (0: never, the last are). ``targets``: what is learnt of a question with options, its
+    ``letters`` after the whole prompt, or the ``words`` of the right option after the question
+    alone; ``auto``: words for a student that weighs options by their words (``choose=words``). A
+    checkpoint is written every ``checkpoint_steps`` steps (0:
     never) and ``checkpoint_seconds`` seconds. ``recompute``: activations are computed again
     instead of kept.
 
@@ -44,6 +47,7 @@ class Recipe:
     checkpoint_steps: int = 0
     checkpoint_seconds: float = 300.0
     recompute: bool = False
+    targets: str = "auto"
 
     @property
     def decisive(self) -> dict[str, Any]:
@@ -64,6 +68,8 @@ class Recipe:
             return self.lr * (step + 1) / warm
         return self.lr * 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, steps - warm)))
 
+
+TARGETS = ("auto", "letters", "words")
 
 _RANGES: Mapping[str, tuple[float, float]] = {
     "rank": (1, 4096),
@@ -112,6 +118,10 @@ def _value(key: str, text: str, kind: str) -> Any:
         if text.lower() not in words:
             raise InputError(f"setting {key} must be true or false, not {text!r}")
         return words[text.lower()]
+    if kind == "str":
+        if text not in TARGETS:
+            raise UnknownNameError(key, text, TARGETS)
+        return text
     low, high = _RANGES[key]
     try:
         value = int(text) if kind == "int" else float(text)
