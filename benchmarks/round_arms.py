@@ -11,6 +11,8 @@ from osler.core import derive_rng
 from osler.evaluate.benchmarks.medq_bench.vocabulary import concept_of
 from osler.improve import (
     Forbidden,
+    Hits,
+    Prototype,
     find_prototypes,
     joint_embedding,
     leakage,
@@ -27,8 +29,8 @@ from osler.improve import (
     shares,
     weakness,
 )
+from osler.improve.contrast import contrast_retrieve, cover
 from osler.improve.retrieve import COSINE
-from osler.improve.space import COSINE as SPACE_COSINE
 from osler.improve.space import search_space
 from osler.models.efficientnet_onnx import WIDTH as ENCODED
 from osler.models.probe.taught import TaughtHead, fit_basis, teach
@@ -50,6 +52,7 @@ class Setting:
     stratum: np.ndarray = field(init=False)
     names: list[str] = field(init=False)
     shown: np.ndarray = field(init=False)
+    fits: np.ndarray = field(init=False)
     allowed: np.ndarray = field(init=False)
     temperature: float = field(init=False)
 
@@ -59,9 +62,10 @@ class Setting:
         self.x = basis.of(bank.seen)
         self.label, self.stratum, self.temperature = bank.label, bank.stratum, 1.0
         self.names = sorted(set(self.label.tolist()) - {"clean"})
-        options = {m: {concept_of(k).name for k in (*COMMON, *SPECIAL.get(m, ()), *BESIDE[m])}
-                   for m in BESIDE}  # fmt: skip
+        asked = {m: (*COMMON, *SPECIAL[m]) if m in SPECIAL else BESIDE[m] for m in BESIDE}
+        options = {m: {concept_of(k).name for k in keys} for m, keys in asked.items()}
         self.shown = np.array([[n in options[m] for n in self.names] for m in bank.modality])
+        self.fits = (self.shown & (self.label[:, None] == np.array(self.names))).any(axis=1)
         first = self.student(np.zeros(0, np.int64), held_out=True)
         self.temperature = first.temperature
         vectors = bank.seen[:, :ENCODED]
@@ -78,11 +82,12 @@ class Setting:
     def student(self, labelled: np.ndarray, held_out: bool = False) -> TaughtHead:
         """The probe's head after base and ``labelled`` rows of the pool.
 
-        A clean image has no answer to "which degradation", so its label teaches nothing.
+        An image that no option fits (a clean one, one with something beside what is asked) has no
+        answer, so its label teaches nothing: it was spent in vain.
         """
         w, bank = self.world, self.world.bank
         rows = np.concatenate([w.base, w.pool[labelled]])
-        rows = rows[bank.level[rows] > 0]
+        rows = rows[self.fits[rows]]
         return teach("which degradation", self.x[rows], self.label[rows].tolist(),
                      bank.patient[rows].tolist(), held_out=held_out)  # fmt: skip
 
@@ -171,45 +176,84 @@ def by_typiclust(
     return free[pick_typiclust(s.x[s.world.pool[free]], s.x[held], k, seed=s.seed * 100 + step)]
 
 
-@dataclass(frozen=True, slots=True)
-class Engine:
-    """Failures on dev -> weakness -> shares -> prototypes -> range retrieval -> select.
+EXPLORE = 0.3
+"""Part of each step that the engine spends on covering the pool: dev cannot show everything."""
 
-    ``fitted`` searches in the pool's own space (whitened vectors beside image quality) at its own
-    threshold; without it, the encoder's vectors alone at 0.75, the published number.
+
+@dataclass(slots=True, eq=False)
+class Engine:
+    """Failures on dev -> weakness -> shares -> prototypes -> retrieval -> select, and coverage.
+
+    It searches in the pool's own space (whitened vectors beside image quality). At each step the
+    labels that came in speak for the prototypes of their stratum and against the others, as does
+    what the student has learnt before. ``plain`` leaves all that out: the encoder's vectors alone,
+    the published cosine of 0.75, no feedback, no coverage.
     """
 
-    fitted: bool = True
+    plain: bool = False
+    held: tuple[World, np.ndarray] | None = None
 
     def space(self, s: Setting) -> np.ndarray:
-        """The vectors (bank rows) that are searched."""
+        """The vectors (bank rows) that are searched; those of the last world are kept."""
         w, seen = s.world, s.world.bank.seen
         vectors, quality = seen[:, :ENCODED], seen[:, -QUALITY:]
-        if not self.fitted:
+        if self.plain:
             return vectors
-        return search_space(vectors[w.pool], quality[w.pool]).of(vectors, quality)
+        if self.held is None or self.held[0] is not w:
+            fitted = search_space(vectors[w.pool], quality[w.pool])
+            self.held = (w, fitted.of(vectors, quality))
+        return self.held[1]
 
     def __call__(
         self, s: Setting, head: TaughtHead, labelled: np.ndarray, k: int, step: int
     ) -> np.ndarray:
-        w, strata = s.world, s.stratum[s.world.dev]
+        w, vectors = s.world, self.space(s)
+        pool, free = vectors[w.pool], s.allowed.copy()
+        free[labelled] = False
         said = trials(s, head, w.dev, step)
-        failed = persistent_failures((said != s.label[w.dev][:, None]).astype(float)).flagged
-        if not failed.any():
-            return np.zeros(0, np.int64)
+        wrong = (said != s.label[w.dev][:, None]).astype(float)
+        failed = persistent_failures(wrong).flagged
+        rows = np.zeros(0, np.int64)
+        if failed.any():
+            kinds, weights = self.prototypes(s, vectors, said, failed)
+            hits = self.search(s, vectors, kinds, failed, wrong, labelled)
+            part = k if self.plain else k - round(EXPLORE * k)
+            rows = select(pool, hits, weights, part, excluded=~free, oversample=1.5).rows
+        if self.plain:
+            return rows
+        free[rows] = False
+        held = np.concatenate([w.base, w.pool[labelled], w.pool[rows]])
+        return np.concatenate([rows, cover(pool, vectors[held], k - rows.size, free)])
+
+    def prototypes(
+        self, s: Setting, vectors: np.ndarray, said: np.ndarray, failed: np.ndarray
+    ) -> tuple[list[Prototype], np.ndarray]:
+        """Kinds of failure and the part of the budget of each."""
+        w, strata = s.world, s.stratum[s.world.dev]
         rates = weakness(failed, strata.tolist(), w.bank.patient[w.dev].tolist())
         parts = shares([r.rate.value for r in rates])
-        of_stratum = dict(zip([r.stratum for r in rates], parts, strict=True))
-        vectors = self.space(s)
         image = vectors[w.dev[failed]]
         joint = joint_embedding(image, np.ones((len(image), 1)), _told(said[failed], s.names))
         kinds = find_prototypes(joint, image, strata[failed].tolist())
-        threshold = SPACE_COSINE if self.fitted else COSINE
-        hits = range_retrieve(vectors[w.pool], [p.anchor for p in kinds], threshold)
-        excluded = ~s.allowed
-        excluded[labelled] = True
-        weights = prototype_weights(kinds, of_stratum)
-        return select(vectors[w.pool], hits, weights, k, excluded=excluded).rows
+        of_stratum = dict(zip([r.stratum for r in rates], parts, strict=True))
+        return kinds, prototype_weights(kinds, of_stratum)
+
+    def search(
+        self, s: Setting, vectors: np.ndarray, kinds: list[Prototype], failed: np.ndarray,
+        wrong: np.ndarray, labelled: np.ndarray,
+    ) -> Hits:  # fmt: skip
+        """Hits in the pool."""
+        w = s.world
+        if self.plain:
+            return range_retrieve(vectors[w.pool], [p.anchor for p in kinds], COSINE)
+        told = w.pool[labelled]
+        known = np.concatenate([w.base, w.dev[wrong.mean(axis=1) < 0.5], told])
+        anchors, against = [], []
+        for kind in kinds:
+            own = told[s.stratum[told] == kind.stratum]
+            anchors.append(vectors[np.concatenate([w.dev[failed][kind.members], own])])
+            against.append(vectors[known[s.stratum[known] != kind.stratum]])
+        return contrast_retrieve(vectors[w.pool], anchors, against)
 
 
 def trials(s: Setting, head: TaughtHead, rows: np.ndarray, step: int) -> np.ndarray:
@@ -232,5 +276,5 @@ ARMS: dict[str, Pick] = {
     "CoreSet": by_coreset,
     "BADGE": by_badge,
     "TypiClust": by_typiclust,
-    "engine, encoder alone": Engine(fitted=False),
+    "engine, plain": Engine(plain=True),
 }

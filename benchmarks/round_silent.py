@@ -56,7 +56,7 @@ def routed(s: Setting, labels: int, shared: float) -> dict[str, float]:
 
     curve(s, noted, [labels])
     head = s.student(chosen[0])
-    asked = (w.bank.level[w.pool] > 0) & np.isin(s.stratum[w.pool], w.asked) & s.allowed
+    asked = s.fits[w.pool] & np.isin(s.stratum[w.pool], w.asked) & s.allowed
     rows = w.pool[asked]
     votes = trials(s, head, rows, 99)
     table = s.probabilities(head, rows)

@@ -31,16 +31,16 @@ class World:
 BASE_EACH = {True: 24, False: 2}
 """Images of each stratum in the base set, with and without a planted weakness."""
 
-WEAK_SHARE = 0.03
 DEV_EACH, TEST_EACH = 12, 40
 
 
-def make_world(bank: Bank, seed: int, *, planted: bool) -> World:
+def make_world(bank: Bank, seed: int, weak_share: float) -> World:
     """Persons of each modality are dealt to pool, dev and test by ``seed``.
 
-    One stratum of each asked modality is weak, where a weakness is planted: no image of the base
-    set shows it, and all weak strata together are 3 % of the pool.
+    With a ``weak_share`` above 0 a weakness is planted: one stratum of each asked modality is shown
+    by no image of the base set, and together these strata are that share of the pool.
     """
+    planted = weak_share > 0
     rng = derive_rng("round world", seed, planted)
     modalities = [m for m in SPECIAL if len(set(bank.patient[bank.modality == m])) >= 3]
     role = {}
@@ -65,7 +65,7 @@ def make_world(bank: Bank, seed: int, *, planted: bool) -> World:
     rest = np.flatnonzero((roles == "pool") & ~np.isin(stratum, strata))
     common = sum(len(p) for p, s in zip(pool, strata, strict=True) if s not in weak) + len(rest)
     if planted:
-        each = max(2, round(WEAK_SHARE * common / (1 - WEAK_SHARE) / max(len(weak), 1)))
+        each = max(2, round(weak_share * common / (1 - weak_share) / max(len(weak), 1)))
         pool = [p[:each] if s in weak else p for p, s in zip(pool, strata, strict=True)]
     parts = {}
     for part, size in (("dev", DEV_EACH), ("test", TEST_EACH)):

@@ -54,7 +54,7 @@ def bank(parts):
 def test_no_person_has_two_parts_and_the_weakness_is_as_stated(parts, bank) -> None:
     _, worlds, _, _ = parts
     for seed in range(3):
-        w = worlds.make_world(bank, seed, planted=True)
+        w = worlds.make_world(bank, seed, 0.03)
         people = [set(bank.patient[rows]) for rows in (w.pool, w.dev, w.test)]
         assert not people[0] & people[1]
         assert not people[0] & people[2]
@@ -64,14 +64,14 @@ def test_no_person_has_two_parts_and_the_weakness_is_as_stated(parts, bank) -> N
         assert not np.isin(bank.stratum[w.base], w.weak).any()
         assert 0.01 < w.weak_share < 0.05
         assert set(w.weak) <= set(bank.stratum[w.test])
-        even = worlds.make_world(bank, seed, planted=False)
+        even = worlds.make_world(bank, seed, 0.0)
         assert even.weak == ()
         assert set(even.asked) == set(bank.stratum[even.base])
 
 
 def test_every_arm_takes_what_it_may_once_and_all_take_the_same_number(parts, bank) -> None:
     _, worlds, arms, _ = parts
-    setting = arms.Setting(worlds.make_world(bank, 0, planted=True), 0)
+    setting = arms.Setting(worlds.make_world(bank, 0, 0.03), 0)
     setting.allowed[:50] = False
     for name, pick in arms.ARMS.items():
         taken: list[np.ndarray] = []
@@ -95,7 +95,7 @@ def test_the_engine_finds_the_planted_weakness_sooner_than_chance(parts, bank) -
     _, worlds, arms, _ = parts
     gains = []
     for seed in range(2):
-        setting = arms.Setting(worlds.make_world(bank, seed, planted=True), seed)
+        setting = arms.Setting(worlds.make_world(bank, seed, 0.03), seed)
         ours, chance = (arms.curve(setting, arms.ARMS[n], [40])[0] for n in ("engine", "random"))
         base = setting.accuracy(setting.student(np.zeros(0, np.int64)))
         assert ours > base
@@ -105,7 +105,7 @@ def test_the_engine_finds_the_planted_weakness_sooner_than_chance(parts, bank) -
 
 def test_silent_errors_rise_with_what_is_shared(parts, bank) -> None:
     _, worlds, arms, silent = parts
-    setting = arms.Setting(worlds.make_world(bank, 1, planted=True), 1)
+    setting = arms.Setting(worlds.make_world(bank, 1, 0.03), 1)
     alone, shared = silent.routed(setting, 20, 0.0), silent.routed(setting, 20, 0.5)
     assert alone["silent"] <= shared["silent"] + 0.02
     assert alone["review"] == pytest.approx(0.18, abs=0.01)
