@@ -1,6 +1,6 @@
 """How many labels the engine of a round saves against published ways of choosing them.
 
-``python benchmarks/round.py [--quick] [--json FILE] [--seeds N] [--bank FILE]``
+``python benchmarks/round.py [--quick] [--json FILE] [--seeds N] [--workers N] [--bank FILE]``
 
 Real images of many persons under the degradations of Osler, "which degradation is it?" asked of a
 probe's head on frozen features. Pool, dev and test are of different persons, dealt anew for each
@@ -18,12 +18,15 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from osler.improve import Curve, Efficiency, learning_curve, sample_efficiency
+from osler.improve import Curve, Efficiency, learning_curve, monotone, sample_efficiency
 from round_arms import ARMS, Setting, curve
 from round_images import Bank, build_bank
 from round_silent import SHARED, routed
@@ -38,6 +41,9 @@ WORLDS = {"weakness, 1 % of the pool": 0.01, "weakness, 3 % of the pool": 0.03, 
 """Share of the pool that shows one of the planted weak strata."""
 
 MAIN = "weakness, 1 % of the pool"
+
+LEVELS = {1.0: "random's accuracy at {}", 0.9: "0.9 of random's gain", 0.5: "half of random's gain"}
+"""Part of what random gains by its last size -> what it is called."""
 
 
 def get_bank(path: Path | None, quick: bool) -> Bank:
@@ -58,24 +64,39 @@ def get_bank(path: Path | None, quick: bool) -> Bank:
     return bank
 
 
+_BANK: list[Bank] = []
+
+
+def one_seed(
+    task: tuple[int, float, tuple[int, ...]],
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Accuracies of every arm in one world, and its facts: pool, weak share, strata, leaks."""
+    seed, weak_share, steps = task
+    setting = Setting(make_world(_BANK[0], seed, weak_share), seed)
+    scores = {name: curve(setting, pick, list(steps)) for name, pick in ARMS.items()}
+    world = setting.world
+    leaks = float((~setting.allowed).sum())
+    return scores, [len(world.pool), world.weak_share, len(world.asked), leaks]
+
+
+def in_processes(work: Callable[[Any], Any], tasks: list[Any], workers: int) -> list[Any]:
+    """``work`` of every task, in order; forked processes share the bank."""
+    if workers == 1:
+        return [work(task) for task in tasks]
+    with ProcessPoolExecutor(workers, mp_context=get_context("fork")) as pool:
+        return list(pool.map(work, tasks))
+
+
 def curves(
-    bank: Bank, seeds: int, weak_share: float, sizes: tuple[int, ...]
-) -> tuple[dict[str, Curve], dict[str, float]]:
-    """Learning curves of every arm over the seeds, and facts of the worlds."""
-    scores: dict[str, list[list[float]]] = {name: [] for name in ARMS}
-    facts: dict[str, list[float]] = {"pool": [], "weak": [], "strata": [], "guarded": []}
-    usable = min(len(make_world(bank, FIRST_SEED + n, weak_share).pool) for n in range(seeds))
-    steps = [size for size in sizes if size <= 0.8 * usable]
-    for n in range(seeds):
-        setting = Setting(make_world(bank, FIRST_SEED + n, weak_share), FIRST_SEED + n)
-        for name, pick in ARMS.items():
-            scores[name].append(curve(setting, pick, steps))
-        facts["pool"].append(len(setting.world.pool))
-        facts["weak"].append(setting.world.weak_share)
-        facts["strata"].append(len(setting.world.asked))
-        facts["guarded"].append(float((~setting.allowed).sum()))
-    means = {name: float(np.mean(values)) for name, values in facts.items()}
-    return {name: learning_curve(steps, rows) for name, rows in scores.items()}, means
+    seeds: int, weak_share: float, sizes: tuple[int, ...], workers: int
+) -> tuple[dict[str, Curve], list[float]]:
+    """Learning curves of every arm over the seeds, and mean facts of the worlds."""
+    all_seeds = [FIRST_SEED + n for n in range(seeds)]
+    usable = min(len(make_world(_BANK[0], seed, weak_share).pool) for seed in all_seeds)
+    steps = tuple(size for size in sizes if size <= 0.8 * usable)
+    found = in_processes(one_seed, [(seed, weak_share, steps) for seed in all_seeds], workers)
+    means = np.mean([facts for _, facts in found], axis=0).tolist()
+    return {n: learning_curve(steps, [scores[n] for scores, _ in found]) for n in ARMS}, means
 
 
 def row(work: str, ours: float | None, peer: str, theirs: float | None, unit: str,
@@ -104,23 +125,25 @@ def compared(world: str, found: dict[str, Curve], level: float, name: str) -> li
         if arm == "engine":
             continue
         one: Efficiency = sample_efficiency(found[arm], found["engine"], level)
-        ratio, note = one.ratio, one.note
-        if ratio is not None:
-            note = f"95 % interval {ratio.low:.1f} to {ratio.high:.1f} over {ratio.n} seeds"
-        rows.append(row(f"{world}: labels for {name}, {level:.3f}", one.engine, arm, one.reference,
-                        "labels", None if ratio is None else ratio.value, note))  # fmt: skip
+        ratio, note = None, one.note
+        if np.isfinite([one.reference, one.engine]).all() and one.engine > 0:
+            ratio = one.reference / one.engine
+        if one.ratio is not None:
+            low, high, n = one.ratio.low, one.ratio.high, one.ratio.n
+            note = f"95 % interval {low:.1f} to {high:.1f} over {n} seeds"
+        work = f"{world}: labels for {name}, {level:.3f}"
+        rows.append(row(work, one.engine, arm, one.reference, "labels", ratio, note))
     return rows
 
 
 def world_rows(
-    bank: Bank, seeds: int, world: str, sizes: tuple[int, ...]
+    seeds: int, world: str, sizes: tuple[int, ...], workers: int
 ) -> tuple[list[dict[str, Any]], dict[str, Curve]]:
     """All rows of one kind of world, and its curves."""
-    found, facts = curves(bank, seeds, WORLDS[world], sizes)
+    found, (pool, weak, strata, leaks) = curves(seeds, WORLDS[world], sizes, workers)
     about = (
-        f"{facts['strata']:.0f} strata, pool of {facts['pool']:.0f}, weak strata "
-        f"{100 * facts['weak']:.1f} % of it, {facts['guarded']:.0f} kept out as leaks, "
-        f"{seeds} seeds"
+        f"{strata:.0f} strata, pool of {pool:.0f}, weak strata {100 * weak:.1f} % of it, "
+        f"{leaks:.0f} kept out as leaks, {seeds} seeds"
     )
     rows = []
     for arm, one in found.items():
@@ -129,23 +152,26 @@ def world_rows(
         ours = float(found["engine"].scores.mean(axis=0)[-1])
         rows.append(row(f"{world}: accuracy at the last size", ours, arm, float(means[-1]),
                         "accuracy", None, f"{told} ({about})"))  # fmt: skip
-    random = found["random"].scores.mean(axis=0)
-    best = float(max(random[-1], random[0]))
-    half = float(random[0] + 0.5 * (best - random[0]))
-    last = f"what random has at {int(found['random'].sizes[-1])}"
-    rows += compared(world, found, best, last)
-    rows += compared(world, found, half, "half of random's gain")
+    last = monotone(found["random"].scores.mean(axis=0))
+    size = int(found["random"].sizes[-1])
+    for share, name in LEVELS.items():
+        level = float(last[0] + share * (last[-1] - last[0]))
+        rows += compared(world, found, level, name.format(size))
     return rows, found
 
 
-def silent_rows(bank: Bank, seeds: int) -> list[dict[str, Any]]:
+def one_routing(task: tuple[int, float]) -> dict[str, float]:
+    """Routing in one world with an oracle that repeats a share of the student's errors."""
+    seed, shared = task
+    return routed(Setting(make_world(_BANK[0], seed, WORLDS[MAIN]), seed), 50, shared)
+
+
+def silent_rows(seeds: int, workers: int) -> list[dict[str, Any]]:
     """Silent error after routing, for oracles that share more and more of the student's errors."""
     rows = []
     for shared in SHARED:
-        runs = []
-        for n in range(seeds):
-            setting = Setting(make_world(bank, FIRST_SEED + n, 0.01), FIRST_SEED + n)
-            runs.append(routed(setting, 50, shared))
+        tasks = [(FIRST_SEED + n, shared) for n in range(seeds)]
+        runs = in_processes(one_routing, tasks, workers)
         mean = {key: float(np.mean([run[key] for run in runs])) for key in runs[0]}
         held = sum(run["silent"] <= run["bound"] for run in runs)
         kept = sum(run["promised"] <= 0.05 for run in runs)
@@ -156,9 +182,9 @@ def silent_rows(bank: Bank, seeds: int) -> list[dict[str, Any]]:
             f"{100 * mean['promised']:.1f} % wrong, kept in {kept} of {seeds}, "
             f"{100 * mean['promised_review']:.0f} % not taken unseen"
         )
-        rows.append(row(f"silent label error, {100 * shared:.0f} % of the student's errors shared",
-                        mean["silent"], "bound of the audit", mean["bound"], "share of labels",
-                        mean["bound"] / max(mean["silent"], 1e-9), note))  # fmt: skip
+        work = f"silent label error, {100 * shared:.0f} % of the student's errors shared"
+        rows.append(row(work, mean["silent"], "bound of the audit", mean["bound"],
+                        "share of labels", None, note))  # fmt: skip
     return rows
 
 
@@ -169,7 +195,7 @@ def broken_limits(rows: list[dict[str, Any]], found: dict[str, Curve], quick: bo
         for one in rows
         if one["work"].startswith("silent") and one["ours"] > one["peer_value"]
     ]
-    goal = f"{MAIN}: labels for what random has"
+    goal = f"{MAIN}: labels for random's accuracy at"
     main = next(r for r in rows if r["work"].startswith(goal) and r["peer"] == "random")
     if not quick and (main["ratio"] is None or main["ratio"] < 4):
         broken.append(f"ratio {main['ratio']} to random on the planted weakness (limit 4)")
@@ -184,19 +210,21 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few images, 3 seeds, under a minute")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--seeds", type=int, default=0, help="worlds of each kind (5; quick: 3)")
+    parser.add_argument("--workers", type=int, default=1, help="processes, a world each")
     parser.add_argument("--bank", type=Path, help="keep the features of the images in this file")
     asked = parser.parse_args()
     seeds = asked.seeds or (3 if asked.quick else 5)
     started = time.monotonic()
     bank = get_bank(asked.bank, asked.quick)
+    _BANK[:] = [bank]
     persons = len(set(bank.patient.tolist()))
     print(f"{len(bank.key)} images of {persons} persons from {' and '.join(bank.sources)}")
     sizes = QUICK_SIZES if asked.quick else SIZES
     rows, found = [], {}
     for world in WORLDS:
-        made, found[world] = world_rows(bank, seeds, world, sizes)
+        made, found[world] = world_rows(seeds, world, sizes, asked.workers)
         rows += made
-    rows += silent_rows(bank, seeds)
+    rows += silent_rows(seeds, asked.workers)
     for one in rows:
         ours, theirs = ("-" if one[k] is None else f"{one[k]:g}" for k in ("ours", "peer_value"))
         ratio = "-" if one["ratio"] is None else f"{one['ratio']:g}"

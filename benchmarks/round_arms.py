@@ -31,6 +31,7 @@ from osler.improve import (
 )
 from osler.improve.contrast import contrast_retrieve, cover
 from osler.improve.retrieve import COSINE
+from osler.improve.space import COSINE as SPACE_COSINE
 from osler.improve.space import search_space
 from osler.models.efficientnet_onnx import WIDTH as ENCODED
 from osler.models.probe.taught import TaughtHead, fit_basis, teach
@@ -186,18 +187,20 @@ class Engine:
 
     It searches in the pool's own space (whitened vectors beside image quality). At each step the
     labels that came in speak for the prototypes of their stratum and against the others, as does
-    what the student has learnt before. ``plain`` leaves all that out: the encoder's vectors alone,
-    the published cosine of 0.75, no feedback, no coverage.
+    what the student has learnt before; a part of each step covers the pool. Without ``feedback``
+    there is neither: each step is a round of its own, as `osler round` runs it. Without ``fitted``
+    it searches by the encoder's vectors alone at the published cosine of 0.75.
     """
 
-    plain: bool = False
+    feedback: bool = True
+    fitted: bool = True
     held: tuple[World, np.ndarray] | None = None
 
     def space(self, s: Setting) -> np.ndarray:
         """The vectors (bank rows) that are searched; those of the last world are kept."""
         w, seen = s.world, s.world.bank.seen
         vectors, quality = seen[:, :ENCODED], seen[:, -QUALITY:]
-        if self.plain:
+        if not self.fitted:
             return vectors
         if self.held is None or self.held[0] is not w:
             fitted = search_space(vectors[w.pool], quality[w.pool])
@@ -217,9 +220,10 @@ class Engine:
         if failed.any():
             kinds, weights = self.prototypes(s, vectors, said, failed)
             hits = self.search(s, vectors, kinds, failed, wrong, labelled)
-            part = k if self.plain else k - round(EXPLORE * k)
-            rows = select(pool, hits, weights, part, excluded=~free, oversample=1.5).rows
-        if self.plain:
+            part = k - round(EXPLORE * k) if self.feedback else k
+            spread = 1.5 if self.feedback else 3.0
+            rows = select(pool, hits, weights, part, excluded=~free, oversample=spread).rows
+        if not self.feedback:
             return rows
         free[rows] = False
         held = np.concatenate([w.base, w.pool[labelled], w.pool[rows]])
@@ -244,8 +248,9 @@ class Engine:
     ) -> Hits:  # fmt: skip
         """Hits in the pool."""
         w = s.world
-        if self.plain:
-            return range_retrieve(vectors[w.pool], [p.anchor for p in kinds], COSINE)
+        if not self.feedback:
+            threshold = SPACE_COSINE if self.fitted else COSINE
+            return range_retrieve(vectors[w.pool], [p.anchor for p in kinds], threshold)
         told = w.pool[labelled]
         known = np.concatenate([w.base, w.dev[wrong.mean(axis=1) < 0.5], told])
         anchors, against = [], []
@@ -276,5 +281,6 @@ ARMS: dict[str, Pick] = {
     "CoreSet": by_coreset,
     "BADGE": by_badge,
     "TypiClust": by_typiclust,
-    "engine, plain": Engine(plain=True),
+    "engine, no feedback": Engine(feedback=False),
+    "engine, encoder alone": Engine(feedback=False, fitted=False),
 }

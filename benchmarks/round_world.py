@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from osler.core import derive_rng
-from round_images import BESIDE, COMMON, SPECIAL, Bank
+from round_images import COMMON, SPECIAL, Bank
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,6 +91,3 @@ def _keys(stratum: str, bank: Bank) -> list[str]:
     """Degradations that a stratum is asked with: those beside it are not."""
     modality = stratum.split(" | ")[0]
     return [*COMMON, *SPECIAL.get(modality, ())]
-
-
-__all__ = ["BESIDE", "World", "make_world"]
