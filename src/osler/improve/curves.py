@@ -64,6 +64,18 @@ def size_for(sizes: ArrayLike, scores: ArrayLike, accuracy: float) -> float:
     return float(x[i - 1] + part * (x[i] - x[i - 1]))
 
 
+def reached(curve: Curve) -> float:
+    """The largest accuracy that the monotone mean curve reaches whichever seed is left out.
+
+    Where two curves can be compared with an interval: an accuracy that all seeds together just
+    reach is missed without the best of them, so :func:`sample_efficiency` could not tell how sure
+    the ratio is.
+    """
+    seeds = len(curve.scores)
+    kept = ~np.eye(seeds, dtype=bool) if seeds > 1 else np.ones((1, 1), dtype=bool)
+    return float(min(monotone(curve.scores[k].mean(axis=0))[-1] for k in kept))
+
+
 @dataclass(frozen=True, slots=True)
 class Efficiency:
     """Sizes that two ways need for one ``accuracy`` and their ``ratio`` reference / engine.

@@ -55,7 +55,11 @@ def audit_sample(rows: ArrayLike, share: float = AUDIT, seed: int = 0) -> Ints:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Labels ``kept`` unseen, of which ``sampled`` were checked and ``wrong`` found wrong."""
+    """Labels ``kept`` unseen, of which ``sampled`` were checked and ``wrong`` found wrong.
+
+    ``error`` is their share; ``bound`` bounds the error rate of all that were kept, ``left_bound``
+    that of the ``left`` which nobody has looked at: what trains where checked labels are replaced.
+    """
 
     kept: int
     sampled: int
@@ -63,15 +67,58 @@ class Audit:
     error: float
     bound: float
     confidence: float
+    left: int
+    left_bound: float
 
 
 def audit(kept: int, sampled: int, wrong: int, confidence: float = 0.95) -> Audit:
-    """The silent error of auto-kept labels, estimated and bounded from the audited ones."""
+    """The silent error of auto-kept labels, estimated and bounded from the audited ones.
+
+    Raises
+    ------
+    InputError
+        More audited than kept, or more wrong than audited.
+    """
     if not 0 <= sampled <= kept:
         raise InputError(f"{sampled} audited of {kept} kept labels is not possible")
     error = wrong / sampled if sampled else float("nan")
     bound = float(upper_bound(wrong, sampled, confidence))
-    return Audit(kept, sampled, wrong, error, bound, confidence)
+    left = left_bound(kept, sampled, wrong, confidence)
+    return Audit(kept, sampled, wrong, error, bound, confidence, kept - sampled, left)
+
+
+def left_bound(kept: int, sampled: int, wrong: int, confidence: float = 0.95) -> float:
+    """Upper bound on the error rate of the labels that a random audit did not look at.
+
+    Exact for the finite set: with ``wrong`` of ``sampled`` found among ``kept``, no more than K are
+    wrong in all, K being the most that hypergeometric sampling does not rule out; K - ``wrong`` of
+    them are left. A binomial bound holds for all ``kept`` together, not for the rest of them: few
+    errors found means more left (with half of 100 audited it covers the rest in 86 %, not 95 %).
+    Nothing left: 0.
+    """
+    from scipy.stats import hypergeom
+
+    left = kept - sampled
+    if left == 0:
+        return 0.0
+    low, high = wrong, wrong + left  # low is possible, above high nothing is
+    while low < high:
+        middle = (low + high + 1) // 2
+        if hypergeom.cdf(wrong, kept, middle, sampled) > 1 - confidence:
+            low = middle
+        else:
+            high = middle - 1
+    return (low - wrong) / left
+
+
+def least_audit(target: float = TARGET, confidence: float = 0.95) -> int:
+    """Audited labels that :func:`bounded_review` needs to promise anything (118 for 5 %).
+
+    Twice the number that could pass with no error at all: n with (1 - target)^n <= 1 - confidence.
+    """
+    if not 0 < target < 1 or not 0 < confidence < 1:
+        raise InputError(f"a silent error of {target} at confidence {confidence} is not in (0, 1)")
+    return 2 * int(np.ceil(np.log(1 - confidence) / np.log(1 - target)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +154,7 @@ def bounded_review(
     values, rows = np.asarray(doubts, dtype=np.float64), np.asarray(audited, dtype=np.int64)
     bad = np.asarray(wrong, dtype=bool)
     same_length(audited=rows, wrong=bad)
-    least = 2 * int(np.ceil(np.log(1 - confidence) / np.log(1 - target)))
+    least = least_audit(target, confidence)
     if rows.size < least:
         return Review(-np.inf, 1.0, float("nan"))
     seen = np.sort(values[rows])
@@ -130,8 +177,8 @@ def conformal_review(
     Conformal risk control (Angelopoulos et al. 2022): the loss of an item is 1 when its label is
     kept and wrong, which can only fall as the review grows; the loosest threshold with
     (sum of losses + 1) / (m + 1) <= target is taken. The promise is on average over audits and
-    counts errors among all items, kept or not: weaker than :func:`bounded_review`, needs fewer
-    audited labels.
+    counts errors among all items of the kind that was audited, kept or not: weaker than
+    :func:`bounded_review`, needs fewer audited labels (1 / target - 1 at least).
     """
     values, rows = np.asarray(doubts, dtype=np.float64), np.asarray(audited, dtype=np.int64)
     bad = np.asarray(wrong, dtype=bool)
@@ -155,7 +202,9 @@ def trusted_strata(
     """Strata where the oracle's measured accuracy is surely at least ``target``.
 
     ``correct`` (n,) tells where the oracle agreed with gold or expert labels. Labels of an
-    untrusted stratum are never used unseen.
+    untrusted stratum are never used unseen. ``confidence`` holds for each stratum by itself and for
+    items that err independently: of many strata just below the target, one in twenty is trusted.
+    It opens the door only; what comes through is bounded by the audit.
     """
     right, labels = np.asarray(correct, dtype=bool), np.asarray(strata, dtype=str)
     same_length(correct=right, strata=labels)
