@@ -13,6 +13,7 @@ import pytest
 from osler.core import BadFileError, InputError, OslerError, UnknownNameError
 from osler.curate.annotate import Decision, open_queue
 from osler.curate.pool import Stated, add, create_pool
+from osler.improve import trainers
 from osler.improve.round import read_plan, read_round, resume_round, run_round
 from osler.improve.round.plan import RoundPlan, checked, plan_of
 from round_world import World, drawn
@@ -103,7 +104,9 @@ def test_raters_who_disagree_end_the_round(world: World, tmp_path: Path) -> None
     assert (tmp_path / "round" / "report.html").is_file()
 
 
-def test_no_failure_is_said_and_ends_the_round(world: World, tmp_path: Path) -> None:
+def test_no_failure_is_said_and_ends_the_round(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows = [json.loads(row) for row in (world.folder / "dev" / "items.jsonl").open()]
     answers = tmp_path / "answers.jsonl"
     with answers.open("w") as out:
@@ -111,7 +114,10 @@ def test_no_failure_is_said_and_ends_the_round(world: World, tmp_path: Path) -> 
             for trial in range(world.plan.trials):
                 line = {"item": row["id"], "repeat": trial, "text": row["answer"]}
                 out.write(json.dumps(line) + "\n")
-    plan = replace(world.plan, model=f"file:{answers}", options={})
+    perfect = f"file:{answers}"  # as if stored answers could be trained
+    known = {**trainers.BUILT_IN, perfect: "osler.improve.trainers.probe:train"}
+    monkeypatch.setattr(trainers, "BUILT_IN", known)
+    plan = replace(world.plan, model=perfect, options={})
     with pytest.raises(InputError, match="nothing to mend") as error:
         run_round(plan, tmp_path / "round")
     assert "no persistent failure among 54 dev items" in said(error)
@@ -232,7 +238,7 @@ def test_plans_as_files(tmp_path: Path) -> None:
     )
     plan = read_plan(good)
     assert plan == RoundPlan(
-        "medq-bench", str(tmp_path / "data"), "pool", "osler/probe",
+        "medq-bench", str(tmp_path / "data"), str(tmp_path / "pool"), "osler/probe",
         strata=("modality", "concept"), budget=50, rho=1.0, training={"penalty": "0.1"},
     )  # fmt: skip
     with pytest.raises(UnknownNameError, match="budgets"):

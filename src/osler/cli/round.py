@@ -35,20 +35,19 @@ RayFlag = Annotated[
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Folder = Annotated[Path, typer.Argument(metavar="ROUND", help="Folder of the round.")]
 
-RUN_HELP = """Run a round, or go on with it.
-
-The plan comes from a TOML file (--plan), from options, or both; options win. Every stage leaves
-files and a record; the same command again goes on after the last finished stage. Where people
-label, the round stops with "waiting": serve the questions with osler serve ROUND, then go on with
-osler round resume ROUND.
-
-Examples: osler round run --mini --out runs/round;
-osler round run --benchmark medq-bench --data dev --gate gate --pool pool --model osler/probe
---oracle openai/gpt-4o --out runs/round.
-
-Exit codes: 0 accepted, rolled back or waiting (--json says which); 2 wrong input, nothing to mend,
-raters who disagree; 3 more than 2 % of the items unscored; 130 interrupted.
-"""
+RUN_HELP = (
+    "Run a round, or go on with it.\n\n"
+    "The plan comes from a TOML file (--plan), from options, or both; options win. Everything is "
+    "looked at before anybody is asked. Every stage leaves files and a record; the same command "
+    "again goes on after the last finished stage. Where people label, the round ends as "
+    '"waiting": serve the questions with osler serve ROUND, then go on with osler round resume '
+    "ROUND.\n\n"
+    "Example: osler round run --mini --out runs/round\n\n"
+    "Example: osler round run --benchmark medq-bench --data dev --gate gate --pool pool --model "
+    "osler/probe --oracle openai/gpt-4o --out runs/round\n\n"
+    "Exit codes: 0 accepted, rolled back or waiting (--json says which); 2 wrong input, nothing to "
+    "mend, raters who disagree; 3 more than 2 % of the items unscored; 130 interrupted."
+)
 
 
 @app.command(help=RUN_HELP)
@@ -61,7 +60,7 @@ def run(
     ] = False,
     benchmark: Annotated[str | None, typer.Option(help="What the model is tested on.")] = None,
     data: Annotated[
-        str | None, typer.Option(help="Items that choose the data (benchmark's data).")
+        str | None, typer.Option(help="Items that choose the data (in a plan: dev).")
     ] = None,
     gate: Annotated[
         str | None, typer.Option(help="Items that judge the result (default: half of --data).")

@@ -116,6 +116,23 @@ def check_options(kind: str, options: Mapping[str, Any], known: Collection[str])
             raise UnknownNameError(f"option of {kind}", option, known)
 
 
+def whole_number(option: str, value: Any) -> int:
+    """The value of an option that is a whole number from 1.
+
+    Raises
+    ------
+    InputError
+        It is none.
+    """
+    try:
+        found = int(value)
+    except (TypeError, ValueError):
+        found = 0
+    if found < 1:
+        raise InputError(f"option {option} must be a whole number from 1, not {value!r}")
+    return found
+
+
 def _loader(entry: ModelEntry) -> Callable[..., Model]:
     module, _, function = entry.target.partition(":")
     try:

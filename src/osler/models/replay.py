@@ -71,7 +71,9 @@ def load(name: str, **options: Any) -> Replay:
         data = path.read_bytes()
         lines = data.decode().split("\n")  # not splitlines: U+2028 may stand inside a reply
     except OSError as error:
-        raise BadFileError(path, error.strerror or "cannot be read") from error
+        raise BadFileError(
+            path, error.strerror or "cannot be read", "give a JSON Lines file"
+        ) from error
     except UnicodeDecodeError as error:
         raise BadFileError(path, "is not UTF-8 text", "give a JSON Lines file") from error
     stored: dict[tuple[str, int], Reply] = {}

@@ -28,7 +28,7 @@ from osler.core import (
 )
 
 from .embedded import SMOLLM2, find_embedded, installed_version
-from .registry import check_options
+from .registry import check_options, whole_number
 
 _CONTEXT = 4096
 _ALTERNATIVES = 64
@@ -52,7 +52,7 @@ def load(name: str, **options: Any) -> SmolLM2:
     check_options(name, options, ("threads", "constrain", "weights"))
     path = find_embedded(SMOLLM2, options.get("weights")).path
     constrain = _truth("constrain", options.get("constrain", False))
-    return SmolLM2(name, path, int(options.get("threads", 1)), constrain)
+    return SmolLM2(name, path, whole_number("threads", options.get("threads", 1)), constrain)
 
 
 def _truth(option: str, value: Any) -> bool:

@@ -197,6 +197,15 @@ def _content(text: str) -> str | None:
     return file_hash(path)
 
 
+def moved(options: Mapping[str, str], old: str, new: Path) -> dict[str, str]:
+    """``options`` with the paths below ``old`` where they lie now: a round may have been moved."""
+    return {
+        name: str(new / Path(text).relative_to(old))
+        if old and Path(text).is_relative_to(old) else text
+        for name, text in options.items()
+    }  # fmt: skip
+
+
 def write_lines(path: Path, rows: Sequence[Any]) -> None:
     """JSON lines of plain records; NaN becomes null."""
     write_text(path, "".join(json.dumps(tidy(row), ensure_ascii=False) + "\n" for row in rows))
@@ -233,4 +242,4 @@ def tidy(value: Any) -> Any:
     return plain(value)
 
 
-__all__ = ["Progress", "Round", "Subset", "read_lines", "tidy", "write_lines"]
+__all__ = ["Progress", "Round", "Subset", "moved", "read_lines", "tidy", "write_lines"]

@@ -93,6 +93,19 @@ class RoundPlan:
         return simulated_rate(self.annotator)
 
 
+_RANGES: Mapping[str, tuple[float, float]] = {
+    "trials": (1, 1000),
+    "temperature": (0, 2),
+    "alpha": (0, 100),
+    "budget": (1, 10**9),
+    "crops": (0, 1000),
+    "raters": (1, 1000),
+    "agreement": (-1, 1),
+    "curve_seeds": (1, 1000),
+}
+"""Least and largest value; others are shares, see :func:`checked`."""
+
+
 def simulated_rate(name: str) -> float | None:
     """The error rate in ``simulated:RATE``; None for any other name.
 
@@ -122,21 +135,19 @@ def checked(plan: RoundPlan) -> RoundPlan:
     """
     for name in ("benchmark", "dev", "pool", "model"):
         if not getattr(plan, name):
-            raise InputError(f"the round states no {name}; see osler round run --help")
+            option = "data" if name == "dev" else name
+            raise InputError(f"the round states no {name} (--{option}); see osler round run --help")
     shares = ("floor", "rho", "audit", "silent_error", "oracle_accuracy", "overlap", "gold",
               "replay_share", "margin")  # fmt: skip
     for name in shares:
         if not 0 <= getattr(plan, name) <= 1:
             raise InputError(f"{name} is {getattr(plan, name)}; it is a share from 0 to 1")
-    for name, least in (
-        ("trials", 1),
-        ("budget", 1),
-        ("raters", 1),
-        ("curve_seeds", 1),
-        ("crops", 0),
-    ):
-        if getattr(plan, name) < least:
-            raise InputError(f"{name} is {getattr(plan, name)}; it must be at least {least}")
+    for name, (low, high) in _RANGES.items():
+        value = getattr(plan, name)
+        if value < low:
+            raise InputError(f"{name} is {value}; it must be at least {low:g}")
+        if not value <= high:
+            raise InputError(f"{name} is {value}; it must be at most {high:g}")
     for name, kinds in (
         ("rule", Rule),
         ("anchor", Anchor),
@@ -146,6 +157,8 @@ def checked(plan: RoundPlan) -> RoundPlan:
     ):
         if getattr(plan, name) not in get_args(kinds):
             raise UnknownNameError(name, str(getattr(plan, name)), get_args(kinds))
+    if plan.floor == 1:
+        raise InputError("floor is 1; the least share of a stratum lies from 0 to below 1")
     if not -1 <= plan.cosine < 1:
         raise InputError(f"cosine is {plan.cosine}; a threshold lies from -1 to below 1")
     if not plan.strata or not plan.trust:
@@ -179,8 +192,14 @@ def read_plan(path: str | Path) -> RoundPlan:
     place = Path(path)
     try:
         given = tomllib.loads(place.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BadFileError(place, f"cannot be read as a plan ({error})", "see the docs") from error
+    except OSError as error:
+        raise BadFileError(
+            place, f"cannot be read ({error.strerror})", "name a TOML file (--plan)"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadFileError(
+            place, f"cannot be read as a plan ({error})", "write TOML, such as budget = 400"
+        ) from error
     return located(plan_of(given, str(place)), place.parent)
 
 
@@ -190,24 +209,31 @@ def plan_of(given: Mapping[str, Any], where: str = "the plan") -> RoundPlan:
     values: dict[str, Any] = {}
     for name, value in given.items():
         if name not in known:
-            raise UnknownNameError("field of a round's plan", name, known)
+            if name == "data":
+                raise InputError(f"{where}: the field for --data is called dev; write it so")
+            raise UnknownNameError(f"field in {where}", name, known)
         values[name] = _as_kind(name, str(known[name].type), value, where)
     missing = [name for name in ("benchmark", "dev", "pool", "model") if name not in values]
     if missing:
-        raise InputError(f"{where} states no {missing[0]}; see osler round run --help")
+        option = "data" if missing[0] == "dev" else missing[0]
+        raise InputError(f"{where} states no {missing[0]} (--{option}); see osler round run --help")
     return checked(RoundPlan(**values))
 
 
 def _as_kind(name: str, kind: str, value: Any, where: str) -> Any:
     try:
         if kind.startswith("Mapping"):
-            return {str(k): str(v) for k, v in dict(value).items()}
+            if not isinstance(value, Mapping):
+                raise TypeError("a table of NAME = VALUE is needed")
+            return {str(k): str(v) for k, v in value.items()}
         if kind.startswith("tuple[int"):
+            if not isinstance(value, list | tuple):
+                raise TypeError("a list of whole numbers is needed")
             return tuple(_whole(v) for v in value)
         if kind.startswith("tuple"):
-            if isinstance(value, str):
-                raise TypeError("a list is needed")
-            return tuple(str(v) for v in value)
+            if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
+                raise TypeError("a list of texts is needed")
+            return tuple(value)
         if kind == "int":
             return _whole(value)
         if kind == "float":
@@ -227,20 +253,31 @@ def _whole(value: Any) -> int:
     return value
 
 
-_PATHS = ("dev", "gate", "pool", "truth")
+_FILES = ("pool", "truth")
+_DATA = ("dev", "gate")  # a benchmark may know some data by a name
+_FILE_OPTIONS = ("heads", "adapter", "weights")
+_FILE_MODELS = ("file:", "fake:", "hf/")
 
 
 def located(plan: RoundPlan, folder: Path) -> RoundPlan:
-    """``plan`` with every path that exists below ``folder`` made absolute."""
+    """``plan`` with every path absolute; those that are relative start at ``folder``."""
 
     def place(text: str) -> str:
-        path = folder / text
-        return str(path.resolve()) if text and path.exists() else text
+        return str((folder / Path(text).expanduser()).resolve()) if text else text
 
-    changed: dict[str, Any] = {name: place(getattr(plan, name)) for name in _PATHS}
+    def found(text: str) -> str:
+        return place(text) if text and Path(place(text)).exists() else text
+
+    def model(name: str) -> str:
+        prefix = next((p for p in _FILE_MODELS if name.startswith(p) and name != p), None)
+        return name if prefix is None else prefix + found(name.removeprefix(prefix))
+
+    changed: dict[str, Any] = {name: place(getattr(plan, name)) for name in _FILES}
+    changed |= {name: found(getattr(plan, name)) for name in _DATA}
+    changed |= {name: model(getattr(plan, name)) for name in ("model", "oracle")}
     for name in ("earlier", "replay"):
         changed[name] = tuple(place(text) for text in getattr(plan, name))
-    for name in ("options", "oracle_options"):
-        changed[name] = {k: place(v) if "/" in v or "." in v else v
+    for name in ("options", "oracle_options", "benchmark_options"):
+        changed[name] = {k: found(v) if k in _FILE_OPTIONS or "/" in v or "." in v else v
                          for k, v in getattr(plan, name).items()}  # fmt: skip
     return replace(plan, **changed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from osler import __version__
 from osler.core import BadFileError, InputError, OslerError, plain, write_json
 
-from .context import Progress, Round
+from .context import Progress, Round, moved
 from .plan import RoundPlan, checked, plan_of
-from .stage import Stage, Waiting, is_done, perform, read_record
+from .preflight import check_start
+from .stage import Stage, Waiting, as_held, is_done, perform, read_record
 from .stages.ask import ASK
 from .stages.audit import AUDIT
 from .stages.check import CHECK
@@ -75,7 +76,8 @@ def run_round(
         Whatever a stage met. The stages before it are kept.
     """
     round_ = Round(path, checked(plan), progress, executor)
-    _claim(round_.path, plan)
+    _claim(round_)
+    check_start(round_)
     with _only_one(round_.path):
         return _go_on(round_)
 
@@ -100,27 +102,63 @@ def read_round(path: str | Path) -> dict[str, Any]:
     place = Path(path) / RECORD
     try:
         body = json.loads(place.read_text(encoding="utf-8"))
-        return {**body, "plan": plan_of(body["plan"], str(place))}
+        student = body["student"]
+        options = moved(student["options"], body.get("path", ""), Path(path).resolve())
+        told = {"outcome": str(body["outcome"]), "says": str(body["says"])}
+        return {
+            **body, **told, "plan": plan_of(body["plan"], str(place)),
+            "student": {**student, "options": options},
+        }  # fmt: skip
     except FileNotFoundError as error:
         raise InputError(f"{path} holds no round; start one with osler round run") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadFileError(place, "is damaged", "start the round in a new folder") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadFileError(
+            place, "is damaged", "remove it and give the command that began the round again"
+        ) from error
 
 
-def _claim(path: Path, plan: RoundPlan) -> None:
+def _claim(round_: Round) -> None:
+    """Refuse a folder that holds something else."""
+    path = round_.path
     if path.is_file():
         raise InputError(f"{path} is a file; give a folder for the round")
     if (path / RECORD).is_file():
-        held = plain(read_round(path)["plan"])
-        mine = plain(plan)
-        changed = [name for name in mine if mine[name] != held[name]]
-        if changed:
+        found = read_round(path)
+        held, mine = plain(found["plan"]), plain(round_.plan)
+        changed = [name for name in mine if mine[name] != held[name] and not _same(round_, name)]
+        if changed and (found["outcome"] != "stopped" or _labelled(path, held)):
             raise InputError(
                 f"{path} holds a round with another plan (it differs in {', '.join(changed)}); "
                 "give another --out, or go on with osler round resume"
             )
-    elif path.is_dir() and any(path.iterdir()):
+    elif path.is_dir() and any(path.iterdir()) and not _begun(path):
         raise InputError(f"{path} is not empty and holds no round; give another --out")
+
+
+def _begun(path: Path) -> bool:
+    """Whether the folder holds a round whose ``round.json`` was removed."""
+    return any((path / STAGES[0].name / name).is_file() for name in ("stage.json", "begun.json"))
+
+
+def _labelled(path: Path, plan: Mapping[str, Any]) -> bool:
+    """Whether people may have decided something here."""
+    return plan["annotator"] == "people" and any(path.glob("*/queue.sqlite"))
+
+
+def _same(round_: Round, name: str) -> bool:
+    """Whether files that the plan now names elsewhere hold what the round has worked with."""
+    if name not in round_.OUTSIDE:
+        return False
+
+    def held(inputs: Mapping[str, Any]) -> Any:
+        parts = ("settings", "outside")
+        return as_held({part: {name: inputs[part].get(name)} for part in parts})
+
+    value = plain(getattr(round_.plan, name))
+    now = {"settings": {name: value}, "outside": {name: plain(round_.fingerprint(name))}}
+    records = (read_record(round_.folder(stage.name)) for stage in STAGES if name in stage.settings)
+    known = [held(record["inputs"]) for record in records if record]
+    return bool(known) and all(before == held(now) for before in known)
 
 
 @contextlib.contextmanager
@@ -155,6 +193,11 @@ def _go_on(round_: Round) -> RoundResult:
     except OslerError as error:
         _end(round_, "stopped", str(error))
         raise
+    except (KeyboardInterrupt, OSError, MemoryError) as error:
+        says = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
+        with contextlib.suppress(OSError):
+            _record(round_, "stopped", f"{says}; go on with `osler round resume {round_.path}`")
+        raise
     record = read_record(round_.folder("gate"))
     assert record is not None
     outcome: Outcome = "accepted" if record["facts"]["accepted"] else "rolled back"
@@ -184,6 +227,7 @@ def _record(round_: Round, outcome: Outcome, says: str) -> tuple[str, dict[str, 
         {
             "format": FORMAT,
             "osler": __version__,
+            "path": str(round_.path),
             "plan": plain(round_.plan),
             "stages": stage_states(round_),
             "student": {"model": model, "options": options},

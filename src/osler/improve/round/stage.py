@@ -65,6 +65,22 @@ def inputs_of(stage: Stage, round_: Round) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def as_held(inputs: Any) -> Any:
+    """``inputs`` without the names of files whose content they state: moved is not changed."""
+    if not isinstance(inputs, dict) or "outside" not in inputs:
+        return inputs
+    settings = dict(inputs["settings"])
+    for name, held in inputs["outside"].items():
+        value = settings.get(name)
+        if isinstance(value, dict):
+            settings[name] = {k: None if held.get(k) else v for k, v in value.items()}
+        elif isinstance(value, list):
+            settings[name] = [None if h else v for h, v in zip(held, value, strict=True)]
+        elif held:
+            settings[name] = None
+    return {**inputs, "settings": settings}
+
+
 def _digest(folder: Path) -> str | None:
     """Hash of the files that an earlier stage left; None where it was not wanted."""
     record = read_record(folder)
@@ -84,7 +100,7 @@ def is_done(stage: Stage, round_: Round) -> bool:
     """Whether the stage's files are there, unchanged, and made from what stands there now."""
     folder = round_.folder(stage.name)
     record = read_record(folder)
-    if record is None or record.get("inputs") != plain(inputs_of(stage, round_)):
+    if record is None or as_held(record.get("inputs")) != as_held(plain(inputs_of(stage, round_))):
         return False
     return all(file_hash(folder / name) == sha for name, sha in record["outputs"].items())
 
@@ -98,7 +114,7 @@ def perform(stage: Stage, round_: Round) -> Done | Waiting:
     folder = round_.folder(stage.name)
     inputs = plain(inputs_of(stage, round_))
     begun = folder / "begun.json"
-    if folder.exists() and (_read(begun) != inputs or (folder / RECORD).exists()):
+    if folder.exists() and (as_held(_read(begun)) != as_held(inputs) or (folder / RECORD).exists()):
         _clear(folder, round_.path / "outdated")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(begun, inputs)

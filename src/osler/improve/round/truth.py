@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,22 @@ class Truths:
         self._rows = _read(self._path)
         self._known = _known_of(benchmark)
 
+    def need(self, images: Iterable[str]) -> None:
+        """Refuse a file that knows nothing of one of these images, by SHA-256.
+
+        Raises
+        ------
+        InputError
+            With the first such image, and how many there are.
+        """
+        unknown = [sha for sha in images if sha not in self._rows]
+        if unknown:
+            more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+            raise InputError(
+                f"{self._path} knows nothing of the pool image {unknown[0][:12]}{more}; a "
+                "simulated annotator needs the truth of every image"
+            )
+
     def answer(self, sha256: str, question: str, options: Mapping[str, str]) -> str | None:
         """The right letter, or None when no option fits.
 
@@ -34,12 +50,8 @@ class Truths:
         InputError
             Nothing is known of this image.
         """
-        row = self._rows.get(sha256)
-        if row is None:
-            raise InputError(
-                f"{self._path} knows nothing of the pool image {sha256[:12]}; a simulated "
-                "annotator needs the truth of every image"
-            )
+        self.need([sha256])
+        row = self._rows[sha256]
         if "answers" in row:
             text = row["answers"].get(question)
             return next((k for k, v in options.items() if v == text), None)
@@ -54,7 +66,10 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadFileError(path, f"cannot be read ({error})", "name a file of truths") from error
+        why = getattr(error, "strerror", None) or error
+        raise BadFileError(
+            path, f"cannot be read ({why})", "name a file of truths (--truth)"
+        ) from error
     rows = [_row(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not rows:
         raise InputError(f"{path} states no truth; a simulated annotator needs them")
@@ -67,7 +82,13 @@ def _row(path: Path, number: int, line: str) -> dict[str, Any]:
     except ValueError:
         row = None
     if not isinstance(row, dict) or "sha256" not in row:
-        raise BadFileError(f"{path}, line {number}", "is no object with sha256")
+        raise BadFileError(
+            f"{path}, line {number}", "is no object with sha256", "write one JSON object a line"
+        )
+    if not isinstance(row.get("answers", {}), dict):
+        raise BadFileError(
+            f"{path}, line {number}", "answers are no object", 'write {"question": "right option"}'
+        )
     return row
 
 

@@ -2,7 +2,8 @@
 
 A trainer takes a student and a training set and leaves, in a new folder, all that
 ``load_model(trained.model, **trained.options)`` needs to answer as the trained student does.
-An entry point of the group ``osler.trainers`` is named by the prefix without its slash.
+An entry point of the group ``osler.trainers`` is named by the prefix without its slash. Its module
+may also hold ``check_settings(settings)``, which refuses wrong settings before any work is done.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Protocol
 
 from osler.core import InputError
@@ -73,6 +75,27 @@ def trainer_for(model: str) -> Trainer:
     InputError
         There is none: the student cannot be trained here (an endpoint, stored answers).
     """
+    module, function = _place_of(model)
+    trainer: Trainer = getattr(module, function)
+    return trainer
+
+
+def check_settings(model: str, settings: Mapping[str, str]) -> None:
+    """Refuse settings that the trainer of ``model`` would refuse, before there is anything to do.
+
+    Raises
+    ------
+    InputError
+        ``model`` cannot be trained, or a setting is unknown or wrong.
+    """
+    module, _ = _place_of(model)
+    check: Callable[[Mapping[str, str]], None] | None = getattr(module, "check_settings", None)
+    if check is not None:
+        check(settings)
+
+
+def _place_of(model: str) -> tuple[ModuleType, str]:
+    """Module and function of a trainer."""
     found = {
         **{f"{p.name}/": p.value for p in entry_points(group=GROUP)},
         **BUILT_IN,
@@ -80,11 +103,10 @@ def trainer_for(model: str) -> Trainer:
     for prefix, target in found.items():
         if model == prefix or (prefix.endswith("/") and model.startswith(prefix)):
             module, _, function = target.partition(":")
-            trainer: Trainer = getattr(import_module(module), function)
-            return trainer
+            return import_module(module), function
     raise InputError(
         f"{model} cannot be trained here; a student is one of {', '.join(sorted(found))}"
     )
 
 
-__all__ = ["GROUP", "Progress", "Trained", "Trainer", "trainer_for"]
+__all__ = ["GROUP", "Progress", "Trained", "Trainer", "check_settings", "trainer_for"]

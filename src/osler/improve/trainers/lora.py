@@ -89,6 +89,11 @@ def train(
         return run.finish(model)
 
 
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Refuse settings that :func:`train` would refuse."""
+    read_recipe(settings)
+
+
 def _finished(place: Path, key: str) -> Trained | None:
     """What an earlier call of the same run left, its paths moved along with the folder."""
     if not (place / RECORD).exists():

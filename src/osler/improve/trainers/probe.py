@@ -100,6 +100,13 @@ def train(
     return Trained(model, {**options, "heads": str(out.resolve())}, facts)
 
 
+def check_settings(settings: Mapping[str, str]) -> None:
+    """Refuse settings that :func:`train` would refuse."""
+    from osler.models.probe.taught import PENALTY
+
+    _read(settings, PENALTY)
+
+
 def _read(settings: Mapping[str, str], penalty: float) -> tuple[float, float]:
     for name in settings:
         if name not in SETTINGS:

@@ -29,7 +29,7 @@ from osler.core import (
 
 from ..embedded import EFFICIENTNET_LITE0
 from ..encoder import Encoder
-from ..registry import check_options
+from ..registry import check_options, whole_number
 from ..samples import family_of
 from .features import Floats, features
 from .heads import Head
@@ -67,7 +67,7 @@ def load(name: str, **options: Any) -> Probe:
     check_options(name, options, ("threads", "weights", "heads"))
     place = options.get("heads")
     taught = None if place in (None, "") else read_taught(str(place))
-    encoder = Encoder(options.get("weights"), int(options.get("threads", 1)))
+    encoder = Encoder(options.get("weights"), whole_number("threads", options.get("threads", 1)))
     heads, path = trained_heads(encoder, _on_terminal if sys.stderr.isatty() else None)
     return Probe(name, encoder, heads, path, taught)
 

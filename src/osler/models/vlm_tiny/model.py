@@ -21,7 +21,7 @@ from osler.core import (
 
 from ..embedded import EFFICIENTNET_LITE0
 from ..encoder import Encoder
-from ..registry import check_options
+from ..registry import check_options, whole_number
 from ..transformers_chat import chat_text
 from ..transformers_load import Checkpoint
 from ..transformers_vision import Row, TransformersVision, drawn_letter, truth
@@ -56,20 +56,10 @@ def load(name: str, **options: Any) -> VlmTiny:
         Weights or packages are not installed.
     """
     check_options(name, options, OPTIONS)
-    batch = _whole("batch", options.get("batch", 8))
+    batch = whole_number("batch", options.get("batch", 8))
     choose = options.get("choose", False)
     mode = "words" if str(choose).lower() == "words" else _MODES[truth("choose", choose)]
     return VlmTiny(name, open_student(options), batch=batch, mode=mode)
-
-
-def _whole(key: str, value: Any) -> int:
-    try:
-        found = int(value)
-    except (TypeError, ValueError):
-        found = 0
-    if found < 1:
-        raise InputError(f"option {key} must be a whole number from 1, not {value!r}")
-    return found
 
 
 def open_student(options: Mapping[str, Any], *, start: bool = True) -> Any:
@@ -82,7 +72,7 @@ def open_student(options: Mapping[str, Any], *, start: bool = True) -> Any:
     InputError, MissingError
         As :func:`load`.
     """
-    threads = _whole("threads", options.get("threads", 1))
+    threads = whole_number("threads", options.get("threads", 1))
     language = read_language(options.get("weights"))
     encoder = Encoder(None, threads)
     import torch

@@ -9,7 +9,7 @@ from osler.core import ImageRef, derive_rng, write_json
 
 from ...trainers import Trained, trainer_for
 from ...training_set import Example, TrainingSet, open_training_set, write_training_set
-from ..context import Round, tidy
+from ..context import Round, moved, tidy
 from ..stage import Done, Stage
 from .check import SET
 
@@ -18,7 +18,7 @@ def _run(round_: Round, folder: Path) -> Done:
     fresh = open_training_set(round_.folder("check") / SET)
     examples = with_replay(round_, fresh, folder / SET)
     trained = train(round_, examples, folder / "student", "training")
-    write_json(folder / "trained.json", tidy(trained))
+    write_json(folder / "trained.json", {**tidy(trained), "folder": str(folder)})
     again = len(examples) - len(fresh)
     replayed = f" and {again} earlier ones" if again else ""
     return Done(
@@ -74,9 +74,10 @@ def with_replay(round_: Round, fresh: TrainingSet, out: Path) -> TrainingSet:
 
 
 def read_trained(folder: Path) -> Trained:
-    """What stage train left."""
+    """What stage train left, its paths moved along with the folder."""
     body = json.loads((folder / "trained.json").read_text(encoding="utf-8"))
-    return Trained(body["model"], body["options"], body["facts"])
+    options = moved(body["options"], body.get("folder", ""), folder)
+    return Trained(body["model"], options, body["facts"])
 
 
 TRAIN = Stage(
