@@ -154,15 +154,15 @@ def retrieve_in(
         prototype = np.concatenate([prototype, kinds[kept]])
         cosine = np.concatenate([cosine, hits.cosine[kept]])
         if most is not None:
-            best = _nearest(row, prototype, cosine, most)
+            best = nearest_of_each(Hits(row, prototype, cosine, len(targets), threshold), most)
             row, prototype, cosine = row[best], prototype[best], cosine[best]
     return Hits(row, prototype, cosine, len(targets), threshold)
 
 
-def _nearest(row: Ints, prototype: Ints, cosine: Floats, most: int) -> Ints:
-    """Indices of the ``most`` nearest rows of each prototype; equal cosines: the earlier row."""
-    order = np.lexsort((row, -cosine, prototype))
-    kinds = prototype[order]
+def nearest_of_each(hits: Hits, most: int) -> Ints:
+    """Indices of the ``most`` nearest hits of each prototype; equal cosines: the earlier row."""
+    order = np.lexsort((hits.row, -hits.cosine, hits.prototype))
+    kinds = hits.prototype[order]
     first = np.searchsorted(kinds, kinds, side="left")
     kept: Ints = order[np.arange(order.size) - first < most]
     return kept

@@ -16,15 +16,16 @@ import numpy as np
 
 from osler.core import ImageRef, InputError, Item, derive_rng, write_json
 
-from ...curves import learning_curve, sample_efficiency
+from ...curves import learning_curve, reached, sample_efficiency
 from ...retrieve import select
 from ...training_set import Example, TrainingSet, write_training_set
 from ...vectors import Bools
 from ..context import Round, read_lines, tidy
+from ..searching import SPREAD, cosines, search
 from ..stage import Done, Stage
 from ..truth import Truths, mistaken
 from .gate import gate_right
-from .retrieve import candidates, cosines, png_of, search
+from .retrieve import candidates, png_of
 from .train import train
 
 Labelled = tuple[Item, ImageRef, str]
@@ -36,11 +37,19 @@ def _run(round_: Round, folder: Path) -> Done:
                                        report=False)))  # fmt: skip
     largest = round_.plan.curve[-1]
     chosen = _chosen(round_, largest)
-    arms = {
-        "engine": [_labelled(round_, chosen, seed)[:largest] for seed in range(seeds)],
-        "random": [_labelled(round_, _random(round_, largest, seed), seed)[:largest]
-                   for seed in range(seeds)],
+    drawn = {
+        "engine": [(chosen, seed) for seed in range(seeds)],
+        "random": [(_random(round_, largest, seed), seed) for seed in range(seeds)],
+    }
+    every = {
+        arm: [_labelled(round_, rows, seed) for rows, seed in held] for arm, held in drawn.items()
+    }
+    usable = {
+        arm: float(np.mean([len(one) / max(len(rows), 1)
+                            for one, (rows, _) in zip(every[arm], held, strict=True)]))
+        for arm, held in drawn.items()
     }  # fmt: skip
+    arms = {arm: [one[:largest] for one in held] for arm, held in every.items()}
     enough = min(len(labelled) for held in arms.values() for labelled in held)
     sizes = [size for size in round_.plan.curve if size <= enough]
     if not sizes:
@@ -59,7 +68,7 @@ def _run(round_: Round, folder: Path) -> Done:
                 round_.progress("learning curve", done, total)
             scores[arm].append(row)
     shutil.rmtree(folder / "work", ignore_errors=True)
-    body = _body([0, *sizes], scores)
+    body = {**_body([0, *sizes], scores), "usable": tidy(usable)}
     left_out = [size for size in round_.plan.curve if size > enough]
     body["note"] = f"sizes {left_out} left out: {enough} labels can be had" if left_out else ""
     write_json(folder / "curve.json", body)
@@ -74,10 +83,10 @@ def _run(round_: Round, folder: Path) -> Done:
 
 
 def _body(sizes: Sequence[int], arms: dict[str, list[list[float]]]) -> dict[str, Any]:
-    """The curves, and how many labels each needs for what random reaches in the end."""
+    """The curves, and how many labels each needs for what random reaches whichever seed is left
+    out: what all of them just reach would leave no interval."""
     engine, plain = (learning_curve(sizes, arms[name]) for name in ("engine", "random"))
-    goal = float(plain.scores.mean(axis=0).max())
-    efficiency = sample_efficiency(plain, engine, goal)
+    efficiency = sample_efficiency(plain, engine, reached(plain))
     return tidy(  # type: ignore[no-any-return]
         {
             "sizes": list(sizes),
@@ -120,7 +129,7 @@ def _chosen(round_: Round, size: int) -> list[dict[str, Any]]:
     wanted, excluded = min(size + size // 2, len(round_.pool)), _excluded(round_)
     hits, vectors = search(round_, kinds, anchors, excluded, wanted)
     weights = np.array([kind["weight"] for kind in kinds])
-    chosen = select(vectors, hits, weights, wanted, excluded=excluded)
+    chosen = select(vectors, hits, weights, wanted, excluded=excluded, oversample=SPREAD)
     return candidates(round_, kinds, chosen, cosines(hits, chosen))
 
 
@@ -136,7 +145,8 @@ def _random(round_: Round, size: int, seed: int) -> list[dict[str, Any]]:
     rng = derive_rng("curve random", seed, round_.plan.seed)
     free = np.flatnonzero(~_excluded(round_))
     drawn = rng.permutation(free)[: size + size // 2]
-    asked = list(read_lines(round_.folder("find") / "items.jsonl"))
+    every = read_lines(round_.folder("find") / "items.jsonl")
+    asked = [row for row in every if len(row["images"]) == 1 and row["options"]]
     rows = []
     for record, at in zip(round_.pool.records(drawn.tolist()), drawn, strict=True):
         fit = [q for q in asked if q["tags"].get("modality") == record["modality"]] or asked
@@ -171,7 +181,7 @@ def _labelled(round_: Round, rows: Sequence[dict[str, Any]], seed: int) -> list[
 
 CURVE = Stage(
     "curve",
-    1,
+    2,
     ("find", "retrieve"),
     ("curve", "curve_seeds", "annotator", "truth", "pool", "model", "options", "training", "gate",
      "dev", "space", "cosine", "seed"),

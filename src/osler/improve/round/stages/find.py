@@ -39,8 +39,10 @@ def _run(round_: Round, folder: Path) -> Done:
     rates = weakness(found.flagged, strata, groups)
     part = shares([r.rate.value for r in rates], alpha=plan.alpha, floor=plan.floor)
     of_stratum = {r.stratum: float(p) for r, p in zip(rates, part, strict=True)}
-    failed = np.flatnonzero(found.flagged)
-    kinds = _prototypes(round_, asked, failed, [strata[i] for i in failed])
+    failed = _mendable(np.flatnonzero(found.flagged), asked)
+    round_.keep_images_of([asked.cases[i] for i in failed], round_.dev.read_blob())
+    looks = case_looks(round_, asked.cases, round_.dev.read_blob())
+    kinds = _prototypes(round_, asked, looks[failed], failed, [strata[i] for i in failed])
     weights = prototype_weights(kinds, of_stratum)
     write_lines(folder / "items.jsonl", _rows(asked, strata, found))
     write_json(
@@ -56,24 +58,42 @@ def _run(round_: Round, folder: Path) -> Done:
         ],
     )
     np.save(folder / "anchors.npy", np.stack([p.anchor for p in kinds]))
-    worst = rates[0]
+    np.save(folder / "looks.npy", looks.astype(np.float32))
+    worst, flagged = rates[0], int(found.flagged.sum())
+    said = f"{flagged} of {len(items)} items fail persistently"
+    if failed.size < flagged:
+        said += f" ({flagged - failed.size} of several images, which one image cannot mend)"
     return Done(
-        f"{failed.size} of {len(items)} items fail persistently, in {len(kinds)} kinds; weakest: "
+        f"{said}, in {len(kinds)} kinds; weakest: "
         f"{worst.stratum} ({worst.failures} of {worst.items})",
-        ("items.jsonl", "weakness.json", "prototypes.json", "anchors.npy"),
-        {"failures": int(failed.size), "items": len(items), "prototypes": len(kinds),
-         "undecided": int(found.undecided.sum())},
+        ("items.jsonl", "weakness.json", "prototypes.json", "anchors.npy", "looks.npy"),
+        {"failures": flagged, "items": len(items), "prototypes": len(kinds),
+         "several_images": flagged - int(failed.size), "undecided": int(found.undecided.sum())},
     )  # fmt: skip
 
 
+def _mendable(failed: Ints, asked: Asked) -> Ints:
+    """Failures about one image: the pool gives single images, which can be asked nothing else.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    kept: Ints = failed[[len(asked.cases[i].item.images) == 1 for i in failed]]
+    if not kept.size:
+        raise InputError(
+            f"all {failed.size} persistent failures are questions about several images, and the "
+            "pool gives one at a time; name dev items that show one image"
+        )
+    return kept
+
+
 def _prototypes(
-    round_: Round, asked: Asked, failed: Ints, strata: Sequence[str]
+    round_: Round, asked: Asked, looks: Floats, failed: Ints, strata: Sequence[str]
 ) -> list[Prototype]:
-    """Kinds of failure."""
-    cases = [asked.cases[i] for i in failed]
-    round_.keep_images_of(cases, round_.dev.read_blob())
-    looks = case_looks(round_, cases, round_.dev.read_blob())
-    questions = text_vectors([case.item.question for case in cases])
+    """Kinds of failure, from the image vectors (failures, d) and what was asked and answered."""
+    questions = text_vectors([asked.cases[i].item.question for i in failed])
     said = text_vectors([_said(asked, int(i)) for i in failed])
     joint = joint_embedding(looks, questions, said)
     return find_prototypes(joint, looks, strata, anchor=round_.plan.anchor, seed=round_.plan.seed)
@@ -84,7 +104,7 @@ def case_looks(round_: Round, cases: Sequence[Case], read: ReadBlob) -> Floats:
     vectors, features = image_looks(
         round_.pool,
         [[read(ref) for ref in case.item.images] for case in cases],
-        lambda done, total: round_.progress("embedding failures", done, total),
+        lambda done, total: round_.progress("embedding dev images", done, total),
     )
     return vectors if round_.view is None else round_.view.space.of(vectors, features)
 
@@ -147,7 +167,7 @@ def _prototype(p: Prototype, names: Sequence[str], weight: float, modality: str)
 
 FIND = Stage(
     "find",
-    1,
+    2,
     ("evaluate",),
     ("strata", "rule", "anchor", "alpha", "floor", "space", "pool", "seed"),
     _run,

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from osler.core import Case, InputError, derive_rng, write_json
-from osler.evaluate.benchmarks.folder import image_path
+from osler.core import InputError, derive_rng, write_json
 
-from ...retrieve import Hits, Selection, retrieve_from, select
-from ...space import PoolView, retrieve_in
-from ...vectors import Bools, Floats, Ints
+from ...retrieve import Selection, select
+from ...vectors import Floats
 from ..context import Round, read_lines, tidy, write_lines
+from ..leaks import leaked
+from ..searching import SPREAD, cosines, search
 from ..stage import Done, Stage
 
 if TYPE_CHECKING:
-    from osler.curate.pool import Pool
+    pass
 
 
 def _run(round_: Round, folder: Path) -> Done:
@@ -36,11 +35,12 @@ def _run(round_: Round, folder: Path) -> Done:
     leaks, excluded = leaked(round_)
     hits, vectors = search(round_, kinds, anchors, excluded, plan.budget)
     weights = np.array([kind["weight"] for kind in kinds])
-    chosen = select(vectors, hits, weights, plan.budget, excluded=excluded)
+    chosen = select(vectors, hits, weights, plan.budget, excluded=excluded, oversample=SPREAD)
     if not chosen.rows.size:
         raise InputError(
             f"no image of the pool has a cosine above {plan.cosine} to a failure "
-            f"({int(excluded.sum())} were left out as leaks); lower --cosine or add images"
+            f"({int(excluded.sum())} were left out as leaks); lower it (--set cosine=...) or add "
+            "images"
         )
     near = cosines(hits, chosen)
     rows = candidates(round_, kinds, chosen, near)
@@ -56,117 +56,6 @@ def _run(round_: Round, folder: Path) -> Done:
         ("leaks.jsonl", "selection.jsonl", "retrieval.json"),
         {"taken": len(rows), "shortfall": chosen.shortfall, "excluded": int(excluded.sum())},
     )
-
-
-def search(
-    round_: Round, kinds: Sequence[Mapping[str, Any]], anchors: Floats, excluded: Bools, size: int
-) -> tuple[Hits, PoolView | Pool]:
-    """Pool images near the prototypes, and the vectors they were compared by.
-
-    An image that is ``excluded`` is no hit, nor one whose stated modality is another than that of
-    the failure: the question would make no sense. In the fitted space each prototype keeps four
-    times ``size`` nearest images.
-    """
-    stated = np.asarray(round_.pool.columns("modality")["modality"], dtype=str)
-    asked = np.array([kind["modality"] for kind in kinds], dtype=str)
-
-    def fits(rows: Ints, prototypes: Ints) -> Bools:
-        theirs, ours = stated[rows], asked[prototypes]
-        same: Bools = (theirs == ours) | (theirs == "") | (ours == "")
-        return same & ~excluded[rows]
-
-    round_.progress("searching the pool", 0, 1)
-    threshold, view = round_.plan.cosine, round_.view
-    if view is None:
-        hits = retrieve_from(round_.pool, anchors, threshold, round_.executor)
-        kept = fits(hits.row, hits.prototype)
-        found = {name: getattr(hits, name)[kept] for name in ("row", "prototype", "cosine")}
-        hits = replace(hits, **found)
-    else:
-        hits = retrieve_in(view, anchors, threshold, most=4 * size, fits=fits)
-    round_.progress("searching the pool", 1, 1)
-    return hits, round_.pool if view is None else view
-
-
-def cosines(hits: Hits, chosen: Selection) -> Floats:
-    """The cosine of each chosen row to the prototype that it stands for."""
-    pairs = zip(hits.row.tolist(), hits.prototype.tolist(), hits.cosine.tolist(), strict=True)
-    known = {(row, prototype): cosine for row, prototype, cosine in pairs}
-    taken = zip(chosen.rows.tolist(), chosen.prototype.tolist(), strict=True)
-    return np.array([known[pair] for pair in taken], dtype=np.float64)
-
-
-def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
-    """Rows that overlap with dev or gate (copies, crops, re-encodings, patients) or were used.
-
-    Every reason is listed; marks are (n,) over the pool.
-    """
-    from osler.curate.pool import overlap
-
-    pool = round_.pool
-    cases = []
-    for part in (round_.dev, round_.gate):
-        held = list(part.cases())
-        round_.keep_images_of(held, part.read_blob())
-        cases += held
-    files = _files(round_, cases)
-    patients = patient_keys([case.item.group for case in cases])
-    total, seen = len(files), 0
-
-    def step(n: int) -> None:
-        nonlocal seen
-        seen += n
-        round_.progress("comparing the pool with dev and gate", seen, total)
-
-    found = overlap(
-        pool,
-        files,
-        patients=patients,
-        crops=round_.plan.crops,
-        executor=round_.executor,
-        progress=step,
-    )
-    columns = pool.columns("path", "sha256")
-    paths = columns["path"]
-    leaks: list[dict[str, Any]] = [
-        {"row": o.row, "path": str(paths[o.row]), "kind": o.kind, "other": Path(o.other).name,
-         "value": o.value}
-        for o in found.found
-    ]  # fmt: skip
-    used = _used_before(round_.plan.earlier)
-    leaks += [
-        {"row": row, "path": str(paths[row]), "kind": "used before", "other": "an earlier round",
-         "value": 1.0}
-        for row, sha in enumerate(columns["sha256"]) if sha in used
-    ]  # fmt: skip
-    marks: Bools = np.zeros(len(pool), dtype=bool)
-    marks[np.array([leak["row"] for leak in leaks], dtype=np.int64)] = True
-    return leaks, marks
-
-
-def patient_keys(groups: Iterable[str]) -> set[str]:
-    """Keys that a pool may know the patients of ``groups`` by.
-
-    Benchmarks write ``dataset/patient``; a pool holds the patient alone. Equal keys of different
-    datasets are taken for one patient: to leave out too much does no harm here.
-    """
-    known = {group for group in groups if group}
-    return known | {group.partition("/")[2] for group in known if "/" in group} - {""}
-
-
-def _files(round_: Round, cases: Sequence[Case]) -> list[Path]:
-    """Files of all images of dev and gate, as the round keeps them."""
-    refs = {ref.sha256: ref for case in cases for ref in case.item.images}
-    return [image_path(round_.path, refs[sha]) for sha in sorted(refs)]
-
-
-def _used_before(rounds: Sequence[str]) -> set[str]:
-    """SHA-256 of the pool images that earlier rounds took."""
-    return {
-        row["sha256"]
-        for folder in rounds
-        for row in read_lines(Path(folder) / "retrieve" / "selection.jsonl")
-    }
 
 
 def candidates(
@@ -259,6 +148,6 @@ RETRIEVE = Stage(
     "retrieve",
     1,
     ("find",),
-    ("budget", "space", "cosine", "crops", "pool", "earlier", "seed"),
+    ("budget", "space", "cosine", "crops", "pool", "earlier", "dev", "gate", "seed"),
     _run,
 )
