@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import re
+import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from osler.core import ImageRef, InputError
+from osler.core import BadFileError, ImageRef, InputError
 from osler.curate.annotate import Task, open_queue
 from osler.evaluate.benchmarks.folder import image_path, store_image
 
@@ -275,3 +277,54 @@ def test_the_progress_page_shows_no_gold(app: Any) -> None:
 def test_bad_settings_are_refused(folder: Path) -> None:
     with pytest.raises(InputError, match="at least 16"):
         create_app(folder / "queue.sqlite", folder, token="short")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["[::1].evil.example", "127.0.0.1:80@evil.example", "127.0.0.1:8765:x", "[]", "[::1", ""],
+)
+def test_what_only_begins_like_our_host_is_not_ours(app: Any, host: str) -> None:
+    answer = TestClient(app, base_url=SITE).get("/login", headers={"host": host})
+    assert answer.status_code == 403
+
+
+def test_nobody_logs_in_as_a_simulated_person(app: Any) -> None:
+    client = TestClient(app, base_url=SITE)
+    answer = client.post("/login", json={"token": TOKEN, "rater": " simulated person 1"})
+    assert answer.status_code == 400
+    assert "not for people" in answer.json()["error"]
+    assert client.get("/progress", follow_redirects=False).headers["location"].startswith("/login")
+
+
+def test_a_queue_from_elsewhere_reads_no_other_file(folder: Path, app: Any) -> None:
+    """Paths in place of hashes, and a body that is no task: a sentence, and nothing is read."""
+    ann = Someone(app, "Ann")
+    (folder / "outside.png").write_bytes(png(3))
+    with sqlite3.connect(folder / "queue.sqlite") as db:
+        for path in (str(folder / "outside"), "../outside", "x/../../outside"):
+            db.execute("INSERT INTO images VALUES (?, 'image/png')", (path,))
+        db.execute("UPDATE tasks SET body = '{'")
+    db.close()
+    for path in (str(folder / "outside"), "../outside", "x/../../outside"):
+        quoted = path.replace("/", "%2F").replace(".", "%2E")
+        assert ann.get(f"/image/{quoted}").status_code == 404
+        with pytest.raises(BadFileError, match="no hash"):
+            app.state.room.pictures.bytes(ImageRef(path))
+    answer = ann.get("/review")
+    assert answer.status_code == 400
+    assert "damaged task" in answer.text
+
+
+def test_a_queue_without_its_secret_is_not_served(folder: Path) -> None:
+    """With an empty secret anybody could seal a session."""
+    for change in ("UPDATE settings SET value = '' WHERE name = 'secret'", "DELETE FROM settings"):
+        with sqlite3.connect(folder / "queue.sqlite") as db:
+            db.execute(change)
+        db.close()
+        with pytest.raises(BadFileError, match="lost the secret"):
+            create_app(folder / "queue.sqlite", folder, token=TOKEN)
+
+
+def test_the_queue_is_for_its_owner_alone(folder: Path) -> None:
+    """Who reads the file knows the secret of its sessions, and the gold answers."""
+    assert stat.S_IMODE((folder / "queue.sqlite").stat().st_mode) == 0o600

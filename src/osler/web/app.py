@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from osler.core import InputError, OslerError, ReadBlob
+from osler.core import BadFileError, InputError, OslerError, ReadBlob
 from osler.curate.annotate import open_queue
 
 from .guard import Guard
@@ -27,6 +27,7 @@ from .seals import Seals
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN_LEAST = 16
+SECRET_LEAST = 32
 
 
 def create_app(
@@ -51,11 +52,17 @@ def create_app(
     ------
     InputError
         The queue cannot be opened, or the token has less than 16 characters.
+    BadFileError
+        The queue has lost the secret that seals sessions: anybody could forge one.
     """
     if len(token) < TOKEN_LEAST:
         raise InputError(f"the token has {len(token)} characters; give at least {TOKEN_LEAST}")
     queue = open_queue(queue_path, lease_s=lease_s)
-    seals = Seals(queue.setting("secret") or "")
+    secret = queue.setting("secret") or ""
+    if len(secret) < SECRET_LEAST:
+        queue.close()
+        raise BadFileError(queue_path, "has lost the secret of its sessions", "make a new queue")
+    seals = Seals(secret)
     room = Room(queue, Pictures(blobs), seals, token, Pages(title), clock)
 
     @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -11,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024
+_HOST = re.compile(r"(?:\[([^\[\]@/]+)\]|([^:\[\]@/]+))(?::[0-9]*)?")
 READING = frozenset({"GET", "HEAD"})
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -36,7 +38,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, hosts: Collection[str], any_address: bool = False) -> None:
         self.app = app
-        self.hosts = {name.lower() for name in hosts}
+        self.hosts = {name.lower() for name in hosts if name}
         self.any_address = any_address
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -95,16 +97,17 @@ class Guard:
 
 
 def host_name(host: str) -> str:
-    """A Host header without its port.
+    """A Host header without its port; empty if it is none.
 
     Examples
     --------
     >>> host_name("[::1]:8765"), host_name("localhost:80"), host_name("a.b")
     ('::1', 'localhost', 'a.b')
+    >>> host_name("[::1].evil.example"), host_name("localhost:80@evil.example")
+    ('', '')
     """
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.partition(":")[0]
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]) if found else ""
 
 
 async def _whole_body(receive: Receive) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from osler.core import BadFileError, ImageRef, OslerError, ReadBlob, sha256_hex
@@ -10,6 +11,8 @@ from osler.evaluate.engine.blobs import blob_path
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp"})
 """Kinds a browser shows and that carry no script (SVG does)."""
+
+_HASH = re.compile("[0-9a-f]{64}")
 
 
 class Pictures:
@@ -26,6 +29,8 @@ class Pictures:
         BadFileError
             It is missing, has changed, or is of a kind that is not shown.
         """
+        if not _HASH.fullmatch(ref.sha256):  # a queue from elsewhere may name any path here
+            raise BadFileError(ref.sha256[:12], "is no hash of an image")
         if ref.media_type not in SHOWN:
             raise BadFileError(ref.sha256[:12], f"is {ref.media_type}, which no browser shows")
         try:

@@ -10,8 +10,9 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from osler.core import BadFileError
+from osler.core import BadFileError, InputError
 from osler.curate.annotate import AXES, VERDICTS, Decision, Held
+from osler.curate.annotate.progress import SIMULATED
 from osler.curate.annotate.task import decision_from
 
 from .room import Room
@@ -91,6 +92,8 @@ def _login_routes(router: APIRouter, room: Room) -> None:
         if not same(body.token, room.token):
             sentence = "this token is not the one of this server; open the address it printed"
             return JSONResponse({"error": sentence, "code": "token"}, status_code=403)
+        if body.rater.split()[:1] == [SIMULATED]:  # reports would not count a person as one
+            raise InputError(f"names that begin with {SIMULATED!r} are not for people")
         rater = room.queue.register(body.rater, room.clock())
         _, cookie = room.seals.begin(rater, room.clock())
         answer = JSONResponse({"rater": rater})

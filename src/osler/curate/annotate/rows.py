@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from osler.core import derive_seed
+from osler.core import BadFileError, derive_seed
 
 from .outcome import Recorded, Settled, settle, standing
 from .task import Decision, Role, Task, decision_from, task_from
@@ -34,7 +34,16 @@ class Held:
 def task_row(db: sqlite3.Connection, task_id: str) -> Task:
     """A task as it was added."""
     row = db.execute("SELECT body FROM tasks WHERE id = ?", (task_id,)).fetchone()
-    return task_from(json.loads(row[0]))
+    return _task(row[0])
+
+
+def _task(body: str) -> Task:
+    try:
+        return task_from(json.loads(body))
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadFileError(
+            "the review queue", "holds a damaged task", "restore it from a copy, or make it anew"
+        ) from error
 
 
 def made_rows(
@@ -59,7 +68,7 @@ def restand(db: sqlite3.Connection, task: Task) -> None:
 def all_labels(db: sqlite3.Connection) -> list[Settled]:
     """What holds for each task, in the order of adding."""
     known = [row[0] for row in db.execute("SELECT name FROM raters")]
-    tasks = [task_from(json.loads(b)) for (b,) in db.execute("SELECT body FROM tasks ORDER BY seq")]
+    tasks = [_task(body) for (body,) in db.execute("SELECT body FROM tasks ORDER BY seq")]
     made: dict[str, list[Recorded]] = {task.id: [] for task in tasks}
     for one in made_rows(db):
         made[one.task_id].append(one)
@@ -82,7 +91,7 @@ def held_row(db: sqlite3.Connection, task_id: str, rater: str) -> Held | None:
         # By a hash of task and rater, so that neither the order of time nor of names shows.
         made.sort(key=lambda one: derive_seed("order of votes", key, one.rater))
         votes = [one.decision for one in made if one.decision.action != "skip"]
-    task = _shown(task_from(json.loads(body)))
+    task = _shown(_task(body))
     return Held(task, key, lease[0], lease[1], json.loads(draft[0]) if draft else {}, tuple(votes))
 
 

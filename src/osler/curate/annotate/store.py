@@ -86,6 +86,7 @@ class Store:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"cannot write {self.path}: {error.strerror}") from error
+        self._make_private()
         with self._guarded():
             db = sqlite3.connect(
                 self.path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
@@ -96,6 +97,11 @@ class Store:
                 db.close()
                 raise
         return db
+
+    def _make_private(self) -> None:
+        """A new file is for its owner alone: it holds the secret of sessions and gold answers."""
+        with contextlib.suppress(OSError):  # it is there; SQLite says what else is wrong
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         if self._is_new(db):

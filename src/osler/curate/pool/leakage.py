@@ -141,15 +141,16 @@ def _compare(job: _Compared) -> tuple[list[Overlap], set[str], int]:
     pool = open_pool(job.pool)
     encoder = load_encoder(pool.encoder)
     columns = pool.columns("sha256", "phash")
-    rows_of: dict[str, list[int]] = {}
-    for row, digest in enumerate(columns["sha256"]):
-        rows_of.setdefault(digest, []).append(row)
     contents = [read_content(name) for name in job.names]
     shown = [read_shown(name, data) for name, data in zip(job.names, contents, strict=True)]
+    same: dict[str, list[str]] = {}
+    for name, data in zip(job.names, contents, strict=True):
+        same.setdefault(sha256_hex(data), []).append(name)
     found = [
         Overlap(row, "sha256", name)
-        for name, data in zip(job.names, contents, strict=True)
-        for row in rows_of.get(sha256_hex(data), [])
+        for row, digest in enumerate(columns["sha256"])  # by file, for the pool is the larger side
+        if digest in same
+        for name in same[digest]
     ]
     found += _by_hash(columns["phash"], job.names, shown, job.max_distance)
     found += _by_vector(pool, encoder, job.names, shown, job.min_cos)
