@@ -126,8 +126,9 @@ def _pairs(words: NDArray[np.uint64], others: NDArray[np.uint64] | None, limit: 
     parts = _parts(limit)
     found: list[Pairs] = []
     for number, (shift, mask) in enumerate(parts):
-        left = (words >> shift) & mask
-        right = left if others is None else (others >> shift) & mask
+        key = np.uint16 if mask <= 0xFFFF else np.uint64  # 16 bits: NumPy sorts by radix
+        left = ((words >> shift) & mask).astype(key)
+        right = left if others is None else ((others >> shift) & mask).astype(key)
         order, other_order = np.argsort(left, kind="stable"), np.argsort(right, kind="stable")
         keys, starts = np.unique(left[order], return_index=True)
         ends = np.append(starts[1:], len(order))
