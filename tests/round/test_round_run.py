@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
-from osler.improve import upper_bound
 from osler.improve.round import RoundResult, resume_round, run_round
 from osler.improve.round.stages import gate as gate_stage
 from osler.improve.training_set import open_training_set
@@ -87,7 +87,12 @@ def test_the_audit_bounds_the_labels_nobody_saw(done: RoundResult) -> None:
     routes = lines(done.path / "route" / "routes.jsonl")
     assert told["kept"] == sum(row["tier"] == 0 for row in routes)
     assert told["n"] == sum(row["audited"] for row in routes)
-    assert told["bound"] == pytest.approx(float(upper_bound(told["wrong"], told["n"])))
+    kept, n, wrong = told["kept"], told["n"], told["wrong"]
+    possible = [k for k in range(wrong, kept - n + wrong + 1)
+                if stats.hypergeom.cdf(wrong, kept, k, n) > 0.05]  # fmt: skip
+    assert told["left"] == kept - n
+    assert told["bound"] == pytest.approx((max(possible) - wrong) / (kept - n))
+    assert f"{kept - n} labels that nobody looked at" in told["bounds"]
     assert {row["tier"] for row in routes if row["audited"]} == {0}
 
 

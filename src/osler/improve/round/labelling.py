@@ -75,6 +75,26 @@ def decide(
     return Decided(settled, made)
 
 
+def decision_of(one: Settled) -> dict[str, Any]:
+    """What people decided on one task, as the files of a round keep it."""
+    return {
+        "status": one.status,
+        "answer": one.answer,
+        "verdict": one.verdict,
+        "description": one.description,
+        "by": list(one.by),
+        "seconds": one.seconds,
+    }
+
+
+def audited_before(round_: Round) -> dict[str, dict[str, Any]]:
+    """What people decided in stage audit, by item; nothing where no promise was asked for."""
+    if round_.plan.review == "budget":
+        return {}
+    rows = read_lines(round_.folder("audit") / "audited.jsonl")
+    return {row["id"]: row for row in rows}
+
+
 def task_for(
     round_: Round,
     item: Item,
@@ -146,13 +166,17 @@ def ratings(decided: Decided) -> tuple[Floats, list[str]]:
     """Answers as numbers (raters, tasks), NaN where a rater gave none; only tasks of two or more.
 
     The number stands for the text of the option: letters mean something else in every question.
-    Rulings of adjudicators are left out, for they have seen the others.
+    Where people write, it stands for their verdict: no two write the same. Rulings of adjudicators
+    are left out, for they have seen the others, and gold items, for they train nothing.
     """
     votes: dict[str, dict[str, str]] = {}
     for one in decided.made:
         task = decided.settled[one.task_id].task
-        if one.role == "rater" and not one.undone and one.decision.action == "label":
-            text = task.options.get(one.decision.answer, one.decision.answer)
+        if task.gold or one.role != "rater" or one.undone or one.decision.action != "label":
+            continue
+        said = one.decision.answer if task.options else one.decision.verdict
+        if said:
+            text = task.options.get(said, said)
             votes.setdefault(one.task_id, {})[one.rater] = text
     shared = {key: given for key, given in votes.items() if len(given) > 1}
     raters = sorted({who for given in shared.values() for who in given})

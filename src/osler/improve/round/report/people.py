@@ -199,7 +199,10 @@ def _audit(found: RoundFolder) -> Safe | None:
     level = round(100 * (audit.get("confidence") or 0.95))
     told = f"{count(wrong)} of {count(n)} randomly checked labels were wrong"
     told += f" ({percent(audit.get('rate'))}). " if is_number(audit.get("rate")) else ". "
-    told += f"With {level} % confidence at most {percent(bound)} of them are wrong. "
+    left = audit.get("left")
+    rest = f"the {count(left)} that nobody looked at" if is_number(left) else "them"
+    told += f"With {level} % confidence at most {percent(bound)} of {rest} are wrong. "
+    told += "Wrong is what a person, asked blind, would not confirm; people err, too. "
     target = audit.get("target", found.routing.get("silent_bound_target"))
     word: Safe | None = None
     if is_number(target) and is_number(bound):

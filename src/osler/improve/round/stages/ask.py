@@ -91,15 +91,17 @@ def _oracle(
 def _simulated(
     round_: Round, items: Sequence[Item], rate: float
 ) -> tuple[list[str | None], list[dict[str, Any]]]:
+    """As a model would: it errs at ``rate``, and where no option fits it chooses one all the same.
+
+    To say nothing there would tell the router what only the truths know.
+    """
     truths, seed = Truths(round_.plan.truth, round_.plan.benchmark), round_.plan.seed
     rows = list(read_lines(round_.folder("retrieve") / "selection.jsonl"))
-    answers = [
-        mistaken(
-            truths.answer(row["sha256"], item.question, item.options), item.options, rate,
-            item.id, seed,
-        )
-        for row, item in zip(rows, items, strict=True)
-    ]  # fmt: skip
+    answers = []
+    for row, item in zip(rows, items, strict=True):
+        true = truths.answer(row["sha256"], item.question, item.options)
+        errs = 1.0 if true is None else rate
+        answers.append(mistaken(true, item.options, errs, item.id, seed))
     cases = list(round_.dev.cases())
     strata = round_.strata([case.item for case in cases], round_.plan.trust)
     correct = []
@@ -151,7 +153,7 @@ def _mean_probs(answers: Sequence[Answer]) -> Mapping[str, float] | None:
 
 ASK = Stage(
     "ask",
-    1,
+    2,
     ("retrieve",),
     ("model", "options", "oracle", "oracle_options", "trials", "temperature", "trust", "truth",
      "dev", "seed"),

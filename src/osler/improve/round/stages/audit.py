@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 
 from osler.core import InputError
 
-from ...risk import audit_sample
+from ...risk import audit_sample, least_audit
 from ..context import Round, write_lines
-from ..labelling import Decided, decide, task_for, task_id, truth_of_tasks
+from ..labelling import Decided, decide, decision_of, task_for, task_id, truth_of_tasks
 from ..stage import Done, Stage, Waiting
 from .route import Opinions
 
-LEAST = 118
-"""Audited labels below which no promise of 5 % at 95 % confidence can be made."""
+
+def audit_size(how: str, target: float, share: float, kept: int) -> int:
+    """How many of ``kept`` labels are audited before anything is promised.
+
+    Raises
+    ------
+    InputError
+        Even if all were audited, nothing could be promised: said before people are asked.
+    """
+    if not 0 < target < 1:
+        raise InputError(
+            f"silent_error is {target:g}; a promise (review = {how}) needs one between 0 and 1"
+        )
+    least = least_audit(target) if how == "bounded" else math.ceil(1 / target) - 1
+    if kept < least:
+        raise InputError(
+            f"to promise at most {target:.1%} wrong labels (review = {how}), {least} must be "
+            f"audited, but only {kept} could be taken unseen; raise silent_error or --budget, or "
+            "use review = budget"
+        )
+    return min(kept, max(math.ceil(share * kept), least_audit(target)))
 
 
 def _run(round_: Round, folder: Path) -> Done | Waiting:
@@ -26,8 +46,9 @@ def _run(round_: Round, folder: Path) -> Done | Waiting:
             "no label of the oracle could be taken unseen (it agrees with the student nowhere that "
             "it is trusted), so there is nothing to audit; use review = budget"
         )
-    share = min(1.0, max(round_.plan.audit, LEAST / kept.size))
-    rows = audit_sample(kept, share, round_.plan.seed)
+    plan = round_.plan
+    size = audit_size(plan.review, plan.silent_error, plan.audit, kept.size)
+    rows = audit_sample(kept, size / kept.size, plan.seed)
     tasks = [task_for(round_, said.items[i], tier=2, priority=0.5) for i in rows]
     found = decide(round_, folder, tasks, truth_of_tasks(round_, said.items, {}))
     if not isinstance(found, Decided):
@@ -38,8 +59,7 @@ def _run(round_: Round, folder: Path) -> Done | Waiting:
         one = found.settled[task_id(round_, item.id)]
         # What nobody could decide cannot be said to be right.
         wrong = one.status != "settled" or one.answer != said.oracle[i]
-        audited.append({"id": item.id, "wrong": bool(wrong), "status": one.status,
-                        "answer": one.answer, "seconds": one.seconds})  # fmt: skip
+        audited.append({"id": item.id, "wrong": bool(wrong), **decision_of(one)})
     write_lines(folder / "audited.jsonl", audited)
     bad = sum(row["wrong"] for row in audited)
     return Done(
@@ -51,10 +71,10 @@ def _run(round_: Round, folder: Path) -> Done | Waiting:
 
 AUDIT = Stage(
     "audit",
-    1,
+    2,
     ("ask",),
-    ("audit", "annotator", "truth", "raters", "overlap", "oracle_accuracy", "trust", "replay",
-     "seed"),
+    ("audit", "review", "silent_error", "annotator", "truth", "raters", "overlap",
+     "oracle_accuracy", "trust", "replay", "seed"),
     _run,
     wanted=lambda round_: round_.plan.review != "budget",
 )  # fmt: skip

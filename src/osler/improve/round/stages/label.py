@@ -16,7 +16,9 @@ from ..labelling import (
     Decided,
     agreement,
     annotator_name,
+    audited_before,
     decide,
+    decision_of,
     gold_outcomes,
     gold_tasks,
     ratings,
@@ -38,16 +40,20 @@ def _run(round_: Round, folder: Path) -> Done | Waiting:
     asked = [
         (item, route)
         for item, route in zip(items, routes, strict=True)
-        if route["tier"] > 0 or route["audited"]
+        if (route["tier"] > 0 or route["audited"]) and not route["looked_at"]
     ]
     tasks = [_task(round_, item, route, chosen[item.id]) for item, route in asked]
     golden, gold = gold_tasks(round_, len(tasks))
     found = decide(round_, folder, [*tasks, *golden], truth_of_tasks(round_, items, gold))
     if not isinstance(found, Decided):
         return found
-    labels = [_label(round_, route, found) for route in routes]
+    before = audited_before(round_)
+    decided = dict(before)
+    for item, _ in asked:
+        decided[item.id] = decision_of(found.settled[task_id(round_, item.id)])
+    labels = [_label(round_, route, decided.get(route["id"])) for route in routes]
     write_lines(folder / "labels.jsonl", labels)
-    summary = _summary(round_, routes, found, gold, tasks)
+    summary = _summary(round_, routes, found, gold, tasks, before)
     write_json(folder / "labelling.json", tidy(summary))
     states = Counter(row["status"] for row in labels)
     return Done(
@@ -62,7 +68,8 @@ def _task(round_: Round, item: Any, route: Mapping[str, Any], row: Mapping[str, 
     by_oracle = route["oracle"] is not None
     answer = route["oracle"] if by_oracle else route["student"]
     who = oracle_name(round_) if by_oracle else round_.plan.model
-    draft = {"answer": answer, "by": who} if answer is not None and not route["audited"] else {}
+    kind = "answer" if item.options else "description"
+    draft = {kind: answer, "by": who} if answer is not None and not route["audited"] else {}
     facts = {"modality": row["modality"], "licence": row["licence"]}
     # An audited label is decided blind: a draft on the screen would be agreed with.
     return task_for(
@@ -76,21 +83,15 @@ def _task(round_: Round, item: Any, route: Mapping[str, Any], row: Mapping[str, 
     )
 
 
-def _label(round_: Round, route: Mapping[str, Any], found: Decided) -> dict[str, Any]:
+def _label(
+    round_: Round, route: Mapping[str, Any], decided: Mapping[str, Any] | None
+) -> dict[str, Any]:
     row: dict[str, Any] = {"id": route["id"], "tier": route["tier"], "audited": route["audited"]}
-    one = found.settled.get(task_id(round_, route["id"]))
-    if one is not None:
+    if decided is not None:
         who = "person" if round_.plan.simulated_error is None else annotator_name(round_)
-        return {
-            **row,
-            "status": one.status,
-            "answer": one.answer,
-            "verdict": one.verdict,
-            "description": one.description,
-            "by": list(one.by),
-            "labelled_by": who,
-            "seconds": one.seconds,
-        }
+        kept = {name: value for name, value in decided.items() if name not in ("id", "wrong")}
+        tier = 2 if route["looked_at"] else route["tier"]
+        return {**row, "tier": tier, **kept, "labelled_by": who}
     kept = route["tier"] == 0
     by = f"oracle: {oracle_name(round_)}" if kept else ""
     return {
@@ -111,31 +112,55 @@ def _summary(
     found: Decided,
     gold: Mapping[str, str],
     tasks: Sequence[Task],
+    before: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     alpha, kappa = agreement(found, round_.plan.seed)
-    audited = [r for r in routes if r["audited"]]
-    bad = sum(_contradicted(round_, route, found) for route in audited)
-    kept = sum(r["tier"] == 0 for r in routes)
-    checked = audit(kept, len(audited), bad) if audited else None
     table, raters = ratings(found)
+    seconds = sum(one.seconds for one in found.settled.values())
+    seconds += sum(row["seconds"] for row in before.values())
     return {
         "annotator": annotator_name(round_),
         "simulated": round_.plan.simulated_error is not None,
         "oracle": oracle_name(round_),
         "tiers": dict(sorted(Counter(str(task.tier) for task in tasks).items())),
-        "minutes": sum(one.seconds for one in found.settled.values()) / 60,
+        "minutes": seconds / 60,
         "statuses": dict(sorted(Counter(s.status for s in found.settled.values()).items())),
         "alpha": alpha,
         "kappa": kappa,
         "shared_items": int(table.shape[1]),
         "raters": raters,
         "gold": gold_outcomes(found, gold),
-        "audit": None
-        if checked is None
-        else {"kept": kept, "n": checked.sampled, "wrong": checked.wrong, "rate": checked.error,
-              "bound": checked.bound, "confidence": checked.confidence,
-              "target": round_.plan.silent_error},
-    }  # fmt: skip
+        "looked_at_before": len(before),
+        "audit": _audit(round_, routes, found),
+    }
+
+
+def _audit(
+    round_: Round, routes: Sequence[Mapping[str, Any]], found: Decided
+) -> dict[str, Any] | None:
+    """How wrong the labels may be that nobody has looked at, from the random ones looked at now.
+
+    Those that stage audit looked at are neither: people's labels have replaced them. None where
+    nothing was audited.
+    """
+    kept = [r for r in routes if r["tier"] == 0 and not r["looked_at"]]
+    audited = [r for r in kept if r["audited"]]
+    if not audited:
+        return None
+    bad = sum(_contradicted(round_, route, found) for route in audited)
+    checked = audit(len(kept), len(audited), bad)
+    return {
+        "kept": checked.kept,
+        "n": checked.sampled,
+        "wrong": checked.wrong,
+        "rate": checked.error,
+        "left": checked.left,
+        "bound": checked.left_bound,
+        "confidence": checked.confidence,
+        "target": round_.plan.silent_error,
+        "bounds": f"share of the {checked.left} labels that nobody looked at which a person, asked "
+        "blind, would not confirm (another answer, a flag, no decision); people err, too",
+    }
 
 
 def _contradicted(round_: Round, route: Mapping[str, Any], found: Decided) -> bool:
@@ -145,8 +170,8 @@ def _contradicted(round_: Round, route: Mapping[str, Any], found: Decided) -> bo
 
 LABEL = Stage(
     "label",
-    1,
-    ("route", "retrieve"),
-    ("annotator", "truth", "overlap", "gold", "raters", "seed"),
+    2,
+    ("route", "retrieve", "audit"),
+    ("review", "annotator", "truth", "overlap", "gold", "raters", "seed"),
     _run,
 )

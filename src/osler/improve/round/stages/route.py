@@ -17,9 +17,14 @@ from ...routing import HELD, Routes, Signals, answer_agreement, doubt, novelty, 
 from ...training_set import open_training_set
 from ...vectors import Bools, Floats
 from ..context import Round, read_lines, tidy, write_lines
+from ..labelling import audited_before
 from ..looks import image_looks
 from ..stage import Done, Stage
 from .ask import candidate_items
+
+WEIGHTS = (1.0, 1.0, 3.0, 1.0)
+"""Of entropy, consistency, agreement, novelty: a student that is sure and contradicted is what a
+round is for (the published rule sends these to experts)."""
 
 KNOWN_IMAGES = 2_000
 """Labelled images that novelty is measured against, at most."""
@@ -33,16 +38,21 @@ class Opinions:
         rows = list(read_lines(round_.folder("ask") / "answers.jsonl"))
         self.student: list[str | None] = [row["student"] for row in rows]
         self.oracle: list[str | None] = [row["oracle"] for row in rows]
-        text = not any(item.options for item in self.items)
+        choice: Bools = np.array([bool(item.options) for item in self.items], dtype=bool)
         with_oracle = any(said is not None for said in self.oracle)
-        agreement = answer_agreement(self.student, self.oracle, text=text)
+        agreement: Floats = np.where(
+            choice,
+            answer_agreement(self.student, self.oracle),
+            answer_agreement(self.student, self.oracle, text=True),
+        )
         self.signals = Signals(
             _column(rows, "entropy"),
             _column(rows, "consistency"),
             agreement if with_oracle else None,
             _novelty(round_),
         )
-        self.agree: Bools = agreement >= (0.8 if text else 1.0)
+        # Two texts that share words are not one label: what is written is never taken unseen.
+        self.agree: Bools = choice & (agreement >= 1.0)
         told = json.loads((round_.folder("ask") / "oracle.json").read_text(encoding="utf-8"))
         self.oracle_name = str(told["name"])
         strata = round_.strata(self.items, round_.plan.trust)
@@ -52,7 +62,7 @@ class Opinions:
     @property
     def doubt(self) -> Floats:
         """Doubt (n,) in [0, 1]."""
-        return doubt(self.signals)
+        return doubt(self.signals, WEIGHTS)
 
 
 def _column(rows: Sequence[Mapping[str, Any]], name: str) -> Floats | None:
@@ -100,11 +110,12 @@ def _run(round_: Round, folder: Path) -> Done:
         trusted=said.trusted,
         seed=plan.seed,
     )
-    unseen = np.flatnonzero(routes.tier == 0)
+    before = _looked_at(round_, said)
+    unseen = np.flatnonzero((routes.tier == 0) & ~before)
     audited = (
         audit_sample(unseen, plan.audit, plan.seed) if unseen.size and plan.audit else unseen[:0]
     )
-    write_lines(folder / "routes.jsonl", _rows(said, routes, set(audited.tolist())))
+    write_lines(folder / "routes.jsonl", _rows(said, routes, set(audited.tolist()), before))
     tiers = Counter(int(t) for t in routes.tier)
     summary = {
         "rho": plan.rho if review is None else review.rate,
@@ -114,32 +125,50 @@ def _run(round_: Round, folder: Path) -> Done:
         "minutes": routes.minutes(),
         "tiers": {str(t): tiers.get(t, 0) for t in (HELD, 0, 1, 2, 3)},
         "audited": int(audited.size),
+        "looked_at_before": int(before.sum()),
         "oracle": said.oracle_name,
         "trusted": dict(sorted(said.trust.items())),
-        "signals": [name for name in ("entropy", "consistency", "agreement", "novelty")
-                    if getattr(said.signals, name) is not None],
+        "signals": _telling(said.signals),
         "silent_bound_target": plan.silent_error,
     }  # fmt: skip
     write_json(folder / "routing.json", tidy(summary))
     seen = len(said.items) - tiers.get(0, 0) - tiers.get(HELD, 0)
-    if not seen and not unseen.size:
+    if not seen and not tiers.get(0, 0):
         raise InputError(
             "nobody may label anything: no image is to be reviewed and no label of the oracle can "
             "be trusted unseen; raise --rho or name a better oracle"
         )
+    told = f", {int(before.sum())} were audited before" if before.any() else ""
+    blind = "" if summary["signals"] else "; no signal tells them apart: drawn at random"
     return Done(
         f"{seen} of {len(said.items)} go to people, {tiers.get(0, 0)} are taken unseen "
-        f"({audited.size} of them audited), {tiers.get(HELD, 0)} held back",
+        f"({audited.size} of them audited), {tiers.get(HELD, 0)} held back{told}{blind}",
         ("routes.jsonl", "routing.json"),
         {"reviewed": seen, "unseen": tiers.get(0, 0), "held": tiers.get(HELD, 0)},
     )
+
+
+def _looked_at(round_: Round, said: Opinions) -> Bools:
+    """Marks (n,) of the items that people have decided in stage audit already."""
+    known = audited_before(round_)
+    marks: Bools = np.array([item.id in known for item in said.items], dtype=bool)
+    return marks
+
+
+def _telling(signals: Signals) -> list[str]:
+    """Signals that differ between items; one that is the same for all says nothing."""
+    return [
+        name for name in ("entropy", "consistency", "agreement", "novelty")
+        if (column := getattr(signals, name)) is not None
+        and np.unique(column[~np.isnan(column)]).size + bool(np.isnan(column).any()) > 1
+    ]  # fmt: skip
 
 
 def _review(round_: Round, said: Opinions) -> Review | None:
     """The review that keeps the promise on silent errors, from the audit; None for a budget."""
     if round_.plan.review == "budget":
         return None
-    rows = list(read_lines(round_.folder("audit") / "audited.jsonl"))
+    rows = list(audited_before(round_).values())
     wrong = [row["wrong"] for row in rows]
     at = {item.id: i for i, item in enumerate(said.items)}
     audited = [at[row["id"]] for row in rows]
@@ -147,7 +176,7 @@ def _review(round_: Round, said: Opinions) -> Review | None:
     return find(said.doubt, audited, wrong, target=round_.plan.silent_error)
 
 
-def _rows(said: Opinions, routes: Routes, audited: set[int]) -> list[dict[str, Any]]:
+def _rows(said: Opinions, routes: Routes, audited: set[int], before: Bools) -> list[dict[str, Any]]:
     def at(column: Floats | None, i: int) -> float | None:
         return None if column is None else float(column[i])
 
@@ -163,6 +192,7 @@ def _rows(said: Opinions, routes: Routes, audited: set[int]) -> list[dict[str, A
             "student": said.student[i],
             "oracle": said.oracle[i],
             "audited": i in audited,
+            "looked_at": bool(before[i]),
         }
         for i, item in enumerate(said.items)
     ]
@@ -170,7 +200,7 @@ def _rows(said: Opinions, routes: Routes, audited: set[int]) -> list[dict[str, A
 
 ROUTE = Stage(
     "route",
-    1,
+    2,
     ("ask", "audit"),
     ("review", "rho", "audit", "silent_error", "oracle_accuracy", "trust", "replay", "seed"),
     _run,
