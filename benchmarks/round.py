@@ -42,7 +42,12 @@ WORLDS = {"weakness, 1 % of the pool": 0.01, "weakness, 3 % of the pool": 0.03, 
 
 MAIN = "weakness, 1 % of the pool"
 
-LEVELS = {1.0: "random's accuracy at {}", 0.9: "0.9 of random's gain", 0.5: "half of random's gain"}
+LEVELS = {
+    1.0: "random's accuracy at {}",
+    0.9: "0.9 of random's gain",
+    0.75: "0.75 of random's gain",
+    0.5: "half of random's gain",
+}
 """Part of what random gains by its last size -> what it is called."""
 
 
