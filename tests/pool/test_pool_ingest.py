@@ -233,6 +233,48 @@ def test_killed_in_the_middle_it_goes_on(tmp_path: Path, encoder: str) -> None:
     assert not list((pool / "shards").glob(".*"))
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="sees processes in /proc")
+def test_workers_end_when_the_one_that_started_them_is_killed(tmp_path: Path, encoder: str) -> None:
+    """Workers that lived on would wait for ever, and write where the next call begins."""
+    images = _folder(tmp_path / "images", 400)
+    code = (
+        "import sys; from osler.curate.pool import Processes, add\n"
+        "if __name__ == '__main__':\n"
+        "    add(sys.argv[1], [sys.argv[2]], encoder=sys.argv[3], shard_rows=20,\n"
+        "        executor=Processes(2))"
+    )
+    pool, script = tmp_path / "pool", tmp_path / "adds.py"
+    script.write_text(code)
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(pool), str(images), encoder], start_new_session=True
+    )
+    until = time.monotonic() + 60
+    while not list((pool / "shards").glob("[0-9]*")) and time.monotonic() < until:
+        time.sleep(0.002)
+    assert len(_session(process.pid)) >= 3
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    while _session(process.pid) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert not _session(process.pid)
+    before = len(open_pool(pool))
+    assert 20 <= before < 400
+    assert add(pool, [images], shard_rows=20).added == 400 - before
+
+
+def _session(leader: int) -> list[int]:
+    """Processes, not zombies, of the session that ``leader`` began."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:  # it has just ended
+            continue
+        if int(fields[3]) == leader and fields[0] != "Z":
+            found.append(int(path.parent.name))
+    return found
+
+
 def test_two_calls_do_not_add_at_once(tmp_path: Path, encoder: str) -> None:
     import fcntl
 

@@ -263,10 +263,12 @@ def _earlier(job: _Job, done: Mapping[str, Any]) -> dict[str, Any]:
 def _prepare() -> None:
     import cv2
 
+    from osler.core.parent import end_with_parent
     from osler.physics.memory import keep_freed_memory
 
     cv2.setNumThreads(1)
     keep_freed_memory()
+    end_with_parent()
 
 
 def _run(

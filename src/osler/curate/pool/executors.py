@@ -15,6 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol
 
 from osler.core import InputError
+from osler.core.parent import end_with_parent
 
 
 class Executor(Protocol):
@@ -63,12 +64,16 @@ class Processes:
 
 
 def prepare_worker() -> None:
-    """One thread for each library, and memory that is kept: for processes of our own only."""
+    """One thread for each library, memory that is kept, and an end with the parent.
+
+    For processes of our own only.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # before NumPy is imported, which reads them once
     from osler.physics.memory import keep_freed_memory
 
     keep_freed_memory()
+    end_with_parent()
 
 
 def executor_for(jobs: int) -> Executor:

@@ -19,6 +19,7 @@ from typing import Any
 
 from osler import __version__
 from osler.core import InputError, alone, content_hash, write_json, write_text
+from osler.core.parent import end_with_parent
 from osler.degrade import degradation_named
 from osler.degrade.apply import pixel_hash
 
@@ -308,7 +309,8 @@ def _built(todo: Sequence[Family], jobs: int) -> Iterator[tuple[Family, list[dic
             yield family, build_family(family)
         return
     # Spawned, not forked: OpenCV and BLAS hold threads that a fork would break.
-    with ProcessPoolExecutor(min(jobs, len(todo)), mp_context=get_context("spawn")) as pool:
+    workers, spawn = min(jobs, len(todo)), get_context("spawn")
+    with ProcessPoolExecutor(workers, spawn, initializer=end_with_parent) as pool:
         waiting = {pool.submit(build_family, family): family for family in todo}
         try:
             for future in as_completed(waiting):
