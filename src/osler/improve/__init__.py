@@ -18,6 +18,7 @@ from .baselines import (
 )
 from .budget import allocate, shares
 from .confident import LabelIssues, confident_learning
+from .contrast import contrast_retrieve, cover
 from .curves import Curve, Efficiency, learning_curve, monotone, sample_efficiency, size_for
 from .duplicates import Duplicates, duplicate_images, duplicate_texts, tf_idf
 from .embedding import QualityScale, joint_embedding, quality_scale, with_quality
@@ -73,6 +74,7 @@ from .routing import (
 )
 from .silhouette import adjusted_rand, silhouette
 from .simulate import Annotators, annotators
+from .space import PoolView, SearchSpace, retrieve_in, search_space, view_pool
 
 __all__ = [
     "HELD",
@@ -92,10 +94,12 @@ __all__ = [
     "Label",
     "LabelIssues",
     "Leak",
+    "PoolView",
     "Prototype",
     "QualityScale",
     "Review",
     "Routes",
+    "SearchSpace",
     "Selection",
     "Signals",
     "StratumChange",
@@ -117,6 +121,8 @@ __all__ = [
     "confident_learning",
     "conformal_review",
     "contradictions",
+    "contrast_retrieve",
+    "cover",
     "doubt",
     "duplicate_images",
     "duplicate_texts",
@@ -147,9 +153,11 @@ __all__ = [
     "require_agreement",
     "retrieval_scores",
     "retrieve_from",
+    "retrieve_in",
     "route",
     "route_compat",
     "sample_efficiency",
+    "search_space",
     "select",
     "self_consistency",
     "shares",
@@ -165,6 +173,7 @@ __all__ = [
     "trusted_items",
     "trusted_strata",
     "upper_bound",
+    "view_pool",
     "weakness",
     "with_quality",
 ]
