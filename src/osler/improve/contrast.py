@@ -58,9 +58,12 @@ def contrast_retrieve(
         unit = unit_rows(_vectors(pool, rows), "pool vectors")
         for j, (near, far) in enumerate(zip(wanted, other, strict=True)):
             cosine = nearest(unit, near)[0]
-            gap = cosine if far is None else cosine - nearest(unit, far)[0]
-            kept = np.flatnonzero((cosine > threshold) & (gap > margin))
-            found.append((rows[kept], np.full(kept.size, j), gap[kept]))
+            close = np.flatnonzero(cosine > threshold)  # few: only these are compared with the rest
+            gap = cosine[close]
+            if far is not None and close.size:
+                gap -= nearest(unit[close], far)[0]
+            kept = gap > margin
+            found.append((rows[close[kept]], np.full(int(kept.sum()), j), gap[kept]))
     if not found:
         empty = np.zeros(0, dtype=np.int64)
         return Hits(empty, empty, np.zeros(0), len(wanted), margin)

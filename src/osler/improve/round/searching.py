@@ -32,8 +32,8 @@ def search(
     prototype as far as it is nearer to its failures than to what the student knows, and each
     prototype keeps the four times ``size`` clearest.
     """
-    stated = np.asarray(round_.pool.columns("modality")["modality"], dtype=str)
-    asked = np.array([kind["modality"] for kind in kinds], dtype=str)
+    stated = round_.pool.columns("modality")["modality"]  # objects: one long text costs no more
+    asked = np.array([kind["modality"] for kind in kinds], dtype=object)
 
     def fits(rows: Ints, prototypes: Ints) -> Bools:
         theirs, ours = stated[rows], asked[prototypes]
