@@ -32,7 +32,8 @@ def answer_of(item: Item, reply: Reply, trial: int) -> Answer:
     if is_written(item):
         said = text.strip()
         status = "ok" if said else "unparsed"
-        return Answer(item.id, trial, status, text, said or None, said or None)  # type: ignore[arg-type]
+        value = said or None
+        return Answer(item.id, trial, status, text, value, value, None, reply.logprobs)  # type: ignore[arg-type]
     choice = parse_choice(text, item.options)
     compat = parse_choice_compat(text, "".join(item.options))
     return Answer(

@@ -132,19 +132,20 @@ def _run(round_: Round, folder: Path) -> Done:
         "silent_bound_target": plan.silent_error,
     }  # fmt: skip
     write_json(folder / "routing.json", tidy(summary))
-    seen = len(said.items) - tiers.get(0, 0) - tiers.get(HELD, 0)
-    if not seen and not tiers.get(0, 0):
+    seen = int(((routes.tier > 0) & ~before).sum())
+    if not seen and not unseen.size and not before.any():
         raise InputError(
             "nobody may label anything: no image is to be reviewed and no label of the oracle can "
             "be trusted unseen; raise --rho or name a better oracle"
         )
+    held = int(((routes.tier == HELD) & ~before).sum())
     told = f", {int(before.sum())} were audited before" if before.any() else ""
     blind = "" if summary["signals"] else "; no signal tells them apart: drawn at random"
     return Done(
-        f"{seen} of {len(said.items)} go to people, {tiers.get(0, 0)} are taken unseen "
-        f"({audited.size} of them audited), {tiers.get(HELD, 0)} held back{told}{blind}",
+        f"{seen} of {len(said.items)} go to people, {unseen.size} are taken unseen "
+        f"({audited.size} of them audited), {held} held back{told}{blind}",
         ("routes.jsonl", "routing.json"),
-        {"reviewed": seen, "unseen": tiers.get(0, 0), "held": tiers.get(HELD, 0)},
+        {"reviewed": seen, "unseen": int(unseen.size), "held": held},
     )
 
 
