@@ -16,7 +16,7 @@ NODEPS := $(BIN)/python -m pip install --quiet --no-compile --no-deps
 .PHONY: demo test lint types imports unit slow docs docs-check bench format constraints clean
 
 demo: .make/demo
-	$(BIN)/osler round run --mini --set curve=40,80,160 --out runs/demo
+	$(BIN)/osler round run --mini --set curve=40,160 --out runs/demo
 
 test: lint types imports unit docs-check
 

@@ -172,6 +172,7 @@ def mini_plan(
         annotator="simulated:0.05",
         strata=("modality", "concept"),
         budget=60 if quick else 200,
+        crops=6,
         rho=0.4,
         oracle_accuracy=0.85,
         seed=seed,
