@@ -177,6 +177,8 @@ def find_queue(place: Path) -> Path:
         There is none.
     """
     if place.is_file():
+        if not place.stat().st_size:
+            raise InputError(f"{place} is empty; give a queue.sqlite or the folder of a round")
         return place
     if not place.is_dir():
         raise InputError(f"{place} is not there; give a queue.sqlite or the folder of a round")

@@ -58,11 +58,13 @@ def serve(
     from osler.web import create_app
 
     queue = find_queue(place)
+    folder = _image_folder(place, queue, images)
+    _check_images(queue, folder)
     token = _token(token_file)
     local = host in LOOPBACK
     web = create_app(
         queue,
-        _image_folder(place, queue, images),
+        folder,
         token=token,
         title=_title(queue),
         hosts=(*LOOPBACK, host, socket.gethostname(), *(name or [])),
@@ -103,6 +105,27 @@ def _image_folder(place: Path, queue: Path, images: Path | None) -> Path:
         return place
     folder = queue.absolute().parent
     return folder.parent if folder.name in ("label", "audit") else folder
+
+
+def _check_images(queue: Path, folder: Path) -> None:
+    """Refuse a folder with none of the images; tell how many are missing."""
+    from osler.curate.annotate import open_queue
+    from osler.evaluate.benchmarks.folder import image_path
+    from osler.evaluate.engine.blobs import blob_path
+
+    with open_queue(queue) as held:
+        refs = {ref.sha256: ref for one in held.labels() for ref in one.task.images}
+    gone = [
+        ref for ref in refs.values()
+        if not image_path(folder, ref).is_file() and not blob_path(folder, ref).is_file()
+    ]  # fmt: skip
+    if gone and len(gone) == len(refs):
+        raise InputError(
+            f"none of the {len(refs)} images of {queue} is in {folder}; name their folder "
+            "(--images)"
+        )
+    if gone:
+        typer.echo(f"osler: {len(gone)} of {len(refs)} images are not in {folder}", err=True)
 
 
 def _title(queue: Path) -> str:

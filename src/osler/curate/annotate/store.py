@@ -22,6 +22,7 @@ from osler.core import BadFileError, InputError
 APPLICATION = 0x4F534C51  # "OSLQ", in the header of the file
 SCHEMA = 1
 BUSY_S = 30.0
+_MAGIC = b"SQLite format 3\0"
 
 TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -102,6 +103,12 @@ class Store:
         """A new file is for its owner alone: it holds the secret of sessions and gold answers."""
         with contextlib.suppress(OSError):  # it is there; SQLite says what else is wrong
             os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with contextlib.suppress(OSError), self.path.open("rb") as held:
+            start = held.read(len(_MAGIC))
+            if start and start != _MAGIC:  # SQLite would write over a short file
+                raise BadFileError(
+                    self.path, "is no review queue or is damaged", "restore a copy, or move it away"
+                )
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         if self._is_new(db):
@@ -128,7 +135,7 @@ class Store:
         if db.execute("PRAGMA application_id").fetchone()[0] == APPLICATION:
             return False
         if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-            raise BadFileError(self.path, "is a database but no review queue", "give another path")
+            raise BadFileError(self.path, "is a database but no review queue", "name another")
         return True
 
     def _connection(self) -> sqlite3.Connection:
@@ -194,7 +201,9 @@ class Store:
             raise InputError(f"cannot use {self.path}: {told}") from error
         except sqlite3.DatabaseError as error:
             raise BadFileError(
-                self.path, f"is no review queue or is damaged ({error})", "give another path"
+                self.path,
+                f"is no review queue or is damaged ({error})",
+                "restore a copy, or move it away",
             ) from error
 
 

@@ -67,11 +67,15 @@ def _check_pool(round_: Round) -> None:
             f"a budget of {plan.budget} is larger than the pool of {len(pool)} images; lower "
             "--budget or add images"
         )
+    for _ in pool.parts():  # refuses a shard whose vectors are not whole
+        pass
     encoder = load_encoder(pool.encoder)
     check_encoder(pool, identity_of(pool.encoder, encoder), encoder.dim)
     if plan.simulated_error is not None or simulated_rate(plan.oracle) is not None:
         known = Truths(plan.truth, plan.benchmark)
         known.need(str(sha) for sha in pool.columns("sha256")["sha256"])
+        items = [case.item for case in round_.dev.cases()]
+        known.need_questions((item.question, item.options) for item in items)
 
 
 _LARGE = ("hf/", "osler/vlm-tiny")

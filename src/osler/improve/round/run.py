@@ -103,13 +103,17 @@ def read_round(path: str | Path) -> dict[str, Any]:
     try:
         body = json.loads(place.read_text(encoding="utf-8"))
         student = body["student"]
-        options = moved(student["options"], body.get("path", ""), Path(path).resolve())
-        told = {"outcome": str(body["outcome"]), "says": str(body["says"])}
+        old, here = str(body.get("path", "")), Path(path).resolve()
+        options = moved(student["options"], old, here)
+        says = str(body["says"])
+        told = {
+            "outcome": str(body["outcome"]), "says": says.replace(old, str(here)) if old else says
+        }  # fmt: skip
         return {
             **body, **told, "plan": plan_of(body["plan"], str(place)),
             "student": {**student, "options": options},
         }  # fmt: skip
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path} holds no round; start one with osler round run") from error
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadFileError(
@@ -120,8 +124,9 @@ def read_round(path: str | Path) -> dict[str, Any]:
 def _claim(round_: Round) -> None:
     """Refuse a folder that holds something else."""
     path = round_.path
-    if path.is_file():
-        raise InputError(f"{path} is a file; give a folder for the round")
+    there = next(part for part in (path, *path.parents) if part.exists())
+    if not there.is_dir():
+        raise InputError(f"{there} is a file; give a folder for the round")
     if (path / RECORD).is_file():
         found = read_round(path)
         held, mine = plain(found["plan"]), plain(round_.plan)
@@ -131,8 +136,13 @@ def _claim(round_: Round) -> None:
                 f"{path} holds a round with another plan (it differs in {', '.join(changed)}); "
                 "give another --out, or go on with osler round resume"
             )
-    elif path.is_dir() and any(path.iterdir()) and not _begun(path):
+    elif path.is_dir() and not all(map(_unfinished, path.iterdir())) and not _begun(path):
         raise InputError(f"{path} is not empty and holds no round; give another --out")
+
+
+def _unfinished(path: Path) -> bool:
+    """Whether a file is what a round that was killed at its first write leaves."""
+    return path.name.startswith(f".{RECORD}.")
 
 
 def _begun(path: Path) -> bool:

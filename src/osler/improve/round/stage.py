@@ -87,13 +87,22 @@ def _digest(folder: Path) -> str | None:
     return content_hash(record["outputs"], 32) if record else None
 
 
+_RECORD_KINDS: dict[str, type | tuple[type, ...]] = {
+    "inputs": dict, "outputs": dict, "facts": dict, "says": str, "finished": str,
+    "seconds": (int, float),
+}  # fmt: skip
+
+
 def read_record(folder: Path) -> dict[str, Any] | None:
-    """``stage.json`` of a finished stage, or None."""
+    """``stage.json`` of a finished stage; None if there is none, or what is there is damaged."""
     try:
         found = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and "outputs" in found else None
+    known = isinstance(found, dict) and all(
+        isinstance(found.get(name), kind) for name, kind in _RECORD_KINDS.items()
+    )
+    return found if known else None
 
 
 def is_done(stage: Stage, round_: Round) -> bool:

@@ -42,6 +42,29 @@ class Truths:
                 "simulated annotator needs the truth of every image"
             )
 
+    def need_questions(self, asked: Iterable[tuple[str, Mapping[str, str]]]) -> None:
+        """Refuse a file whose answers fit none of these questions with their options.
+
+        Raises
+        ------
+        InputError
+            With the first of them.
+        """
+        if not all("answers" in row for row in self._rows.values()):
+            return
+        known: dict[str, set[str]] = {}
+        for row in self._rows.values():
+            for question, text in row["answers"].items():
+                known.setdefault(question, set()).add(str(text))
+        asked = list(asked)
+        fits = (known.get(question, set()) & set(options.values()) for question, options in asked)
+        if asked and not any(fits):
+            raise InputError(
+                f"{self._path} answers none of the questions that are asked, such as "
+                f"{asked[0][0]!r}; write each question and the text of its right option exactly as "
+                "the items do"
+            )
+
     def answer(self, sha256: str, question: str, options: Mapping[str, str]) -> str | None:
         """The right letter, or None when no option fits.
 
