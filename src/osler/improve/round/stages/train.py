@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from osler.core import ImageRef, derive_rng, write_json
@@ -49,15 +50,23 @@ def train(round_: Round, examples: TrainingSet, out: Path, what: str) -> Trained
 def with_replay(round_: Round, fresh: TrainingSet, out: Path) -> TrainingSet:
     """``fresh`` with examples of earlier sets so that they make up ``replay_share`` of the whole.
 
-    A model that sees only what it was bad at forgets what it was good at.
+    A model that sees only what it was bad at forgets what it was good at. A question about the same
+    image is taken once, the latest; another one of the same id (two rounds of one name) gets a new
+    id.
     """
     share = round_.plan.replay_share
-    known = {one.id for one in fresh.examples}
+    ids = {one.id for one in fresh.examples}
+    asked = {_asks(one) for one in fresh.examples}
     earlier: list[tuple[Example, TrainingSet]] = []
     for folder in round_.plan.replay:
         held = open_training_set(folder)
-        earlier += [(one, held) for one in held.examples if one.id not in known]
-        known |= {one.id for one in held.examples}
+        for one in held.examples:
+            if _asks(one) in asked:
+                continue
+            name = f"{held.hash[:8]}-{one.id}" if one.id in ids else one.id
+            earlier.append((replace(one, id=name), held))
+            ids.add(name)
+            asked.add(_asks(one))
     count = round(len(fresh) * share / (1 - share)) if share < 1 else len(earlier)
     if not earlier or not count:
         return fresh
@@ -71,6 +80,11 @@ def with_replay(round_: Round, fresh: TrainingSet, out: Path) -> TrainingSet:
 
     whole = [*fresh.examples, *(one for one, _ in drawn)]
     return write_training_set(out, whole, read, {"replayed": len(drawn)})
+
+
+def _asks(one: Example) -> tuple[str, ...]:
+    """What an example is about: its question, options and images."""
+    return (one.question, *sorted(one.options.values()), *(ref.sha256 for ref in one.images))
 
 
 def read_trained(folder: Path) -> Trained:
