@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from osler.core import derive_rng, plain, write_json
-from osler.improve.round import RoundResult
+from osler.core import InputError, derive_rng, plain, write_json
+from osler.improve.round import RoundResult, run, run_round
 from round_world import World
 
 STAGES = ("evaluate", "evaluate", "find", "retrieve", "ask", "route", "label", "check", "train",
@@ -60,13 +60,31 @@ def session(leader: int) -> list[int]:
 
 
 def read_all(out: Path) -> None:
-    """Every JSON file of the round can be read: none is half written."""
-    for path in out.rglob("*.json"):
+    """Every JSON file of the round can be read: none is half written.
+
+    Files on their way (hidden, with a random name) may be left; nobody reads them.
+    """
+    for path in out.rglob("[!.]*.json"):
         json.loads(path.read_text(encoding="utf-8"))
-    for path in out.rglob("*.jsonl"):
+    for path in out.rglob("[!.]*.jsonl"):
         for line in path.read_text(encoding="utf-8").split("\n"):
             if line:
                 json.loads(line)
+
+
+def test_killed_at_its_first_write_it_starts_again(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left is a file on its way: the folder is still that of the round."""
+    out = tmp_path / "round"
+    out.mkdir()
+    (out / ".round.json.abcd1234.json").write_text('{"format"')
+    monkeypatch.setattr(run, "_go_on", lambda round_: round_.path)
+    assert run_round(world.plan, out) == out.resolve()  # not refused
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match="holds no round"):
+        run_round(world.plan, tmp_path / "other")
 
 
 @pytest.mark.slow

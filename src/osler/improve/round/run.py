@@ -109,6 +109,9 @@ def read_round(path: str | Path) -> dict[str, Any]:
         told = {
             "outcome": str(body["outcome"]), "says": says.replace(old, str(here)) if old else says
         }  # fmt: skip
+        if told["outcome"] == "running" and not _at_work(here):
+            told = {"outcome": "stopped", "says": "it ended without a word, perhaps killed; go on "
+                    f"with `osler round resume {here}`"}  # fmt: skip
         return {
             **body, **told, "plan": plan_of(body["plan"], str(place)),
             "student": {**student, "options": options},
@@ -171,10 +174,20 @@ def _same(round_: Round, name: str) -> bool:
     return bool(known) and all(before == held(now) for before in known)
 
 
+def _at_work(path: Path) -> bool:
+    """Whether a process works on the round; where that cannot be told, yes."""
+    try:
+        with _only_one(path) as locked:
+            return not locked
+    except (InputError, OSError):
+        return True
+
+
 @contextlib.contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Refuse a second process in the same folder."""
+def _only_one(path: Path) -> Iterator[bool]:
+    """Refuse a second process in the same folder; false where that cannot be told."""
     path.mkdir(parents=True, exist_ok=True)
+    locked = False
     with contextlib.ExitStack() as held:
         with contextlib.suppress(ImportError):
             import fcntl
@@ -183,11 +196,14 @@ def _only_one(path: Path) -> Iterator[None]:
             held.callback(os.close, handle)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                locked = True
             except BlockingIOError as error:
-                raise InputError(f"another process is at work on the round {path}") from error
+                raise InputError(
+                    f"another process is at work on the round {path}; wait for it, or stop it first"
+                ) from error
             except OSError:
                 pass  # folders cannot be locked here (some network disks)
-        yield
+        yield locked
 
 
 def _go_on(round_: Round) -> RoundResult:
