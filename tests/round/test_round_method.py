@@ -41,7 +41,8 @@ from osler.improve.round.stages.check import _without_copies
 from osler.improve.round.stages.find import _mendable
 from osler.improve.round.stages.retrieve import RETRIEVE
 from osler.improve.round.stages.route import Opinions
-from osler.improve.training_set import Example, write_training_set
+from osler.improve.round.stages.train import with_replay
+from osler.improve.training_set import Example, TrainingSet, write_training_set
 from round_world import BLUR, NOISE, OPTIONS, World, drawn
 
 
@@ -116,6 +117,30 @@ def test_nothing_of_dev_or_gate_trains(world: World, done: RoundResult) -> None:
     assert queued > sum(
         row["status"] == "settled" for row in lines(done.path / "label" / "labels.jsonl")
     )  # gold items were asked, and train nothing
+
+
+def test_replay_takes_its_share_each_question_once(world: World, tmp_path: Path) -> None:
+    """Examples of one name from two rounds are kept apart, equal ones taken once."""
+
+    def a_set(name: str, subjects: range, question: str) -> TrainingSet:
+        blobs = {sha256_hex(data): data for data in (drawn(s, 0, 0, 0) for s in subjects)}
+        examples = [
+            Example(f"e{n}", Prompt((question, ImageRef(sha))), "A", question, OPTIONS)
+            for n, sha in enumerate(blobs)
+        ]
+        return write_training_set(tmp_path / name, examples, lambda ref: blobs[ref.sha256])
+
+    fresh = a_set("fresh", range(400, 412), NOISE)
+    a_set("same", range(400, 412), NOISE)
+    a_set("other", range(500, 530), NOISE)
+    held = (str(tmp_path / "same"), str(tmp_path / "other"), str(tmp_path / "other"))
+    round_ = Round(tmp_path / "round", replace(world.plan, replay=held, replay_share=0.25))
+    whole = with_replay(round_, fresh, tmp_path / "whole")
+    assert len(whole) == 12 + 4  # 4 of 16
+    assert len({one.images for one in whole.examples}) == 16
+    assert len({one.id for one in whole.examples}) == 16
+    all_of = replace(round_.plan, replay_share=1.0)
+    assert len(with_replay(Round(tmp_path / "round", all_of), fresh, tmp_path / "all")) == 42
 
 
 # -- truths
@@ -258,6 +283,17 @@ def test_a_ratio_can_be_told_and_is_right() -> None:
         found.append(ratio)
     assert np.median([r.value for r in found]) == pytest.approx(4, rel=0.15)
     assert np.mean([r.low <= 4 <= r.high for r in found]) >= 0.8
+
+
+def test_the_curve_stage_tells_a_ratio() -> None:
+    """Random's seeds differ, as they always do: their common best must not be the goal."""
+    from osler.improve.round.stages.curve import _body
+
+    plain = [[0.5, 0.55, 0.60], [0.5, 0.56, 0.62], [0.5, 0.54, 0.61]]
+    engine = [[0.5, 0.62, 0.66], [0.5, 0.61, 0.67], [0.5, 0.63, 0.66]]
+    found = _body([0, 20, 40], {"engine": engine, "random": plain})["efficiency"]
+    assert found["accuracy"] == pytest.approx(np.mean([0.60, 0.61]))
+    assert found["ratio"]["value"] > 2
 
 
 # -- agreement, copies, pairs

@@ -13,6 +13,7 @@ from osler.evaluate.benchmarks.folder import image_path
 
 from ..vectors import Bools
 from .context import Round, read_lines
+from .learnt import same_patients
 
 
 def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
@@ -29,7 +30,8 @@ def leaked(round_: Round) -> tuple[list[dict[str, Any]], Bools]:
         round_.keep_images_of(held, part.read_blob())
         cases += held
     files = _files(round_, cases)
-    patients = patient_keys([case.item.group for case in cases])
+    groups = [case.item.group for case in cases]
+    patients = patient_keys(groups) | same_patients(pool.columns("patient")["patient"], groups)
     total, seen = len(files), 0
 
     def step(n: int) -> None:

@@ -64,8 +64,8 @@ def told_apart(
 ) -> tuple[list[Floats], list[Floats]]:
     """For each prototype the vectors of its failures, and of dev images that speak against it.
 
-    These are images of other strata of which the student got every question right: what a weakness
-    looks like is what sets it apart from what is known.
+    These are images of other strata that no persistent failure is about: what a weakness looks like
+    is what sets it apart from what is known.
     """
     looks = np.load(round_.folder("find") / "looks.npy")
     items = list(read_lines(round_.folder("find") / "items.jsonl"))

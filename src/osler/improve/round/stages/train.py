@@ -96,7 +96,7 @@ def read_trained(folder: Path) -> Trained:
 
 TRAIN = Stage(
     "train",
-    1,
+    2,
     ("check",),
     ("model", "options", "training", "replay", "replay_share", "seed"),
     _run,
