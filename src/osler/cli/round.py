@@ -103,7 +103,7 @@ def run(
     if option:
         given["options"] = _pairs("--option", option)
     given |= _settings(setting or [])
-    with _shown(as_json) as progress:
+    with _ended(), _shown(as_json) as progress:
         wanted = _plan(plan, given, out, mini, progress)
         result = run_round(wanted, out, progress, _executor(jobs, ray))
     _tell(result, as_json)
@@ -114,7 +114,7 @@ def resume(folder: Folder, jobs: Jobs = None, ray: RayFlag = "", as_json: JsonFl
     """Go on with a round by the plan in its folder."""
     from osler.improve.round import resume_round
 
-    with _shown(as_json) as progress:
+    with _ended(), _shown(as_json) as progress:
         result = resume_round(folder, progress, _executor(jobs, ray))
     _tell(result, as_json)
 
@@ -204,6 +204,17 @@ def _pairs(flag: str, texts: list[str]) -> dict[str, str]:
             raise InputError(f"{flag} {text!r} must be written NAME=VALUE")
         pairs[name.strip()] = value
     return pairs
+
+
+@contextlib.contextmanager
+def _ended() -> Iterator[None]:
+    """Ctrl-C costs a sentence."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        from osler.evaluate.engine.control import Interrupted
+
+        raise Interrupted("interrupted; run the same command again to go on") from error
 
 
 @contextlib.contextmanager

@@ -65,14 +65,21 @@ def decide(
         made = queue.decisions()
     left = [one for one in settled.values() if one.status in ("open", "disputed")]
     if left and rate is None:
-        disputed = sum(one.status == "disputed" for one in left)
-        said = f"{len(left)} of {len(settled)} questions wait for people"
-        said += f", {disputed} of them for an adjudicator" if disputed else ""
+        said = f"{len(left)} of {len(settled)} questions wait for people{_whom(left, made)}"
         return Waiting(
             f"{said}; serve them with `osler serve {round_.path}`, then `osler round resume "
             f"{round_.path}`"
         )
     return Decided(settled, made)
+
+
+def _whom(left: Sequence[Settled], made: Sequence[Recorded]) -> str:
+    """For whom questions wait that somebody has decided already."""
+    begun = {one.task_id for one in made if not one.undone and one.decision.action == "label"}
+    second = sum(one.status == "open" and one.task.id in begun for one in left)
+    disputed = sum(one.status == "disputed" for one in left)
+    said = f", {second} of them for a second person" if second else ""
+    return said + (f", {disputed} of them for a third who rules" if disputed else "")
 
 
 def decision_of(one: Settled) -> dict[str, Any]:
