@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -194,16 +195,25 @@ def _only_one(path: Path) -> Iterator[bool]:
 
             handle = os.open(path, os.O_RDONLY)
             held.callback(os.close, handle)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                locked = True
-            except BlockingIOError as error:
+            with contextlib.suppress(OSError):  # folders cannot be locked on some network disks
+                locked = _locked(path, lambda: fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB))
+        yield locked
+
+
+def _locked(path: Path, lock: Callable[[], None]) -> bool:
+    """True once ``lock`` holds; tried for half a second, for who only looks holds it a moment."""
+    for attempt in range(6):
+        try:
+            lock()
+        except BlockingIOError as error:
+            if attempt == 5:
                 raise InputError(
                     f"another process is at work on the round {path}; wait for it, or stop it first"
                 ) from error
-            except OSError:
-                pass  # folders cannot be locked here (some network disks)
-        yield locked
+            time.sleep(0.1)
+        else:
+            break
+    return True
 
 
 def _go_on(round_: Round) -> RoundResult:
