@@ -221,6 +221,46 @@ def test_wrong_words(line: str, osler: Run) -> None:
     assert _held(Path()) == {}
 
 
+OF_A_POOL = {
+    "search @pool gone.png": "gone.png: there is no such file",
+    "search @pool text": "text: holds text, not an image",
+    "dedup @pool --min-cos 7": "",
+    "overlap @pool": "there is nothing to compare with",
+    "overlap @pool gone": "there is no such file or folder",
+    "overlap @pool text": "holds text, not an image",
+    "overlap @pool @pool-images/20-0.png --patients gone": "gone cannot be read as text",
+    "export @pool out --rows text": "cannot be read as JSON",
+    "export @pool @dev": "not empty; choose a new folder",
+    "export @pool text": "choose a new folder",
+    "add @dev @pool-images/20-0.png": "is there and is no pool; choose a new folder",
+    "add text @pool-images/20-0.png": "is there and is no pool",
+    "add new gone": "there is no such file or folder; check the path",
+    "add new @pool-images/20-0.png --encoder clip": "unknown encoder 'clip'",
+    "add new @pool.tsv --patient-from x": "patients come from none, folder, column, dicom",
+}
+
+
+@pytest.mark.parametrize("line", OF_A_POOL)
+def test_wrong_words_to_a_pool(line: str, osler: Run, world: World) -> None:
+    Path("text").write_text("{")
+    before = _held(Path()), _held(world.folder / "dev")
+    words = [word.replace("@", f"{world.folder}/") for word in line.split()]
+    code, out, err = osler("pool", *words)
+    if OF_A_POOL[line]:
+        _one_sentence((code, out, err), OF_A_POOL[line])
+    else:
+        assert code == 2
+        assert "Invalid value" in err
+    assert (_held(Path()), _held(world.folder / "dev")) == before
+
+
+def test_a_pool_of_files_that_are_no_images(osler: Run) -> None:
+    Path("text").write_text("{")
+    said = osler("pool", "add", "new", "text")
+    _one_sentence(said, "none of the 1 files could be read", "new/errors.jsonl")
+    assert Path("new/errors.jsonl").is_file()
+
+
 def test_places_that_hold_something_else(osler: Run, world: World, tmp_path: Path) -> None:
     plan = _plan(world, tmp_path / "plan.toml", {})
     Path("file").write_text("x")

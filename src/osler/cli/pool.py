@@ -69,6 +69,10 @@ def add(
             executor=executor(jobs, ray),
             progress=progress,
         )
+    if done.broken and not done.added and not done.duplicates:
+        raise InputError(
+            f"none of the {done.broken} files could be read as an image; see {pool}/errors.jsonl"
+        )
     if as_json:
         _print_json(
             {
@@ -155,7 +159,7 @@ def dedup(
     pool: PoolPath,
     max_distance: Annotated[int, typer.Option(min=0, max=31, help="Bits of pHash.")] = 6,
     min_cos: Annotated[
-        float, typer.Option(help="Also ask for this cosine; -1 asks for none.")
+        float, typer.Option(min=-1, max=1, help="Also ask for this cosine; -1 asks for none.")
     ] = 0.9,
     as_json: JsonFlag = False,
 ) -> None:
@@ -284,7 +288,7 @@ def _lines_of(path: Path) -> list[str]:
     try:
         return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as text ({error})") from error
+        raise InputError(f"{path} cannot be read as text ({error}); give a text file") from error
 
 
 def executor(jobs: int, ray: str) -> Executor:
@@ -340,7 +344,10 @@ def _rows_of(path: Path) -> list[int]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON ({error})") from error
+        raise InputError(
+            f"{path} cannot be read as JSON ({error}); give what dedup or overlap "
+            "printed with --json"
+        ) from error
     rows = found.get("rows") if isinstance(found, dict) else found
     if not isinstance(rows, list) or not all(isinstance(row, int) for row in rows):
         raise InputError(f'{path} holds no list of row numbers, nor an object with "rows"')

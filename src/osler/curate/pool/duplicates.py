@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from osler.core import InputError
+
 from .hashes import near_pairs
 from .store import Pool
 
@@ -20,6 +22,8 @@ def duplicate_groups(pool: Pool, *, max_distance: int = 6, min_cos: float = 0.9)
     the cosine of their vectors is at least ``min_cos`` (-1 asks for none). Images of one value
     have no hash and are compared by cosine 0.9999 and equal size alone.
     """
+    if not -1 <= min_cos <= 1:
+        raise InputError(f"min_cos is {min_cos}; a cosine lies from -1 to 1")
     columns = pool.columns("phash", "width", "height")
     links = [_same_hash(pool, columns, min_cos)]
     leaders = np.setdiff1d(np.arange(len(pool)), links[0][1])

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from osler.core import InputError
+from osler.images.sniff import SUFFIXES, suffix_of
 
 from .encoders import identity_of, load_encoder
 from .executors import Executor
@@ -88,6 +89,10 @@ def _by_words(pool: Pool, query: str, k: int) -> Found:
         text = "\n".join(values).lower()
         if all(word in text for word in words):
             rows.append(row)
+    if not rows and suffix_of(Path(query)) in SUFFIXES:
+        raise InputError(
+            f"{query}: there is no such file, nor has a record these words in its path"
+        )
     by = (
         f"{query!r} is no file, and {pool.encoder} has no text side: {len(rows)} records have "
         "these words in their path, modality, source, licence or patient"
