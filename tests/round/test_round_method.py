@@ -321,6 +321,31 @@ def test_agreement_is_of_what_trains(tmp_path: Path) -> None:
     assert sorted((table[0] == table[1]).tolist()) == [False, False, True]
 
 
+def test_agreement_by_chance_is_seen_within_the_questions() -> None:
+    """Two raters who answer two questions at random agree on nothing but what was asked."""
+    from osler.improve.round.labelling import agreement, alpha_within
+
+    rng = np.random.default_rng(0)
+    image = (ImageRef("0" * 64),)
+    settled, made = {}, []
+    for n in range(600):
+        options = ({"A": "No", "B": "Yes"}, {"A": "Mild", "B": "Severe"})[n % 2]
+        settled[f"t{n}"] = SimpleNamespace(task=Task(f"t{n}", "q", options, image))
+        for rater in ("Ada", "Bob"):
+            said = Decision("label", "AB"[int(rng.random() < 0.2)])
+            made.append(SimpleNamespace(task_id=f"t{n}", rater=rater, role="rater", undone=False,
+                                        decision=said))  # fmt: skip
+    decided = Decided(settled, made)  # type: ignore[arg-type]
+    pooled, _ = agreement(decided, 0)
+    within = alpha_within(decided)
+    assert pooled is not None
+    assert within is not None
+    assert pooled.value > 0.45
+    assert abs(within) < 0.15
+    some = Decided(settled, [one for one in made if int(one.task_id[1:]) < 18])
+    assert alpha_within(some) is None  # nine of each are too few
+
+
 def done_by(queue: Any, rater: str) -> set[str]:
     return {one.task_id for one in queue.decisions() if one.rater == rater}
 

@@ -176,6 +176,19 @@ def ratings(decided: Decided) -> tuple[Floats, list[str]]:
     Where people write, it stands for their verdict: no two write the same. Rulings of adjudicators
     are left out, for they have seen the others, and gold items, for they train nothing.
     """
+    shared = _shared_votes(decided)
+    raters = sorted({who for given in shared.values() for who in given})
+    words = sorted({text for given in shared.values() for text in given.values()})
+    code = {text: float(i) for i, text in enumerate(words)}
+    table = np.full((len(raters), len(shared)), np.nan)
+    for j, given in enumerate(shared.values()):
+        for who, text in given.items():
+            table[raters.index(who), j] = code[text]
+    return table, raters
+
+
+def _shared_votes(decided: Decided) -> dict[str, dict[str, str]]:
+    """What each rater said of each task that two or more of them decided."""
     votes: dict[str, dict[str, str]] = {}
     for one in decided.made:
         task = decided.settled[one.task_id].task
@@ -185,15 +198,33 @@ def ratings(decided: Decided) -> tuple[Floats, list[str]]:
         if said:
             text = task.options.get(said, said)
             votes.setdefault(one.task_id, {})[one.rater] = text
-    shared = {key: given for key, given in votes.items() if len(given) > 1}
-    raters = sorted({who for given in shared.values() for who in given})
-    words = sorted({text for given in shared.values() for text in given.values()})
-    code = {text: float(i) for i, text in enumerate(words)}
-    table = np.full((len(raters), len(shared)), np.nan)
-    for j, given in enumerate(shared.values()):
-        for who, text in given.items():
-            table[raters.index(who), j] = code[text]
-    return table, raters
+    return {key: given for key, given in votes.items() if len(given) > 1}
+
+
+def alpha_within(decided: Decided, least: int = 10) -> float | None:
+    """Alpha with chance taken among tasks of the same options, where these are ``least`` or more.
+
+    Over all tasks together, to know which question was asked counts as agreement: raters who answer
+    two questions of other words at random, with one answer in five the rarer, reach 0.53 instead of
+    0. None where no options have so many shared tasks, or all answers to them are the same.
+    """
+    from osler.curate.annotate.agreement import krippendorff_alpha
+
+    table, _ = ratings(decided)
+    kinds = [
+        tuple(sorted(decided.settled[key].task.options.values())) for key in _shared_votes(decided)
+    ]
+    seen = chance = 0.0
+    for kind in dict.fromkeys(kinds):
+        part = table[:, [j for j, other in enumerate(kinds) if other == kind]]
+        known = part[~np.isnan(part)]
+        counts = np.unique(known, return_counts=True)[1]
+        if part.shape[1] < least or counts.size < 2:
+            continue
+        expected = known.size - float((counts * (counts - 1)).sum()) / (known.size - 1)
+        seen += (1 - krippendorff_alpha(part)) * expected
+        chance += expected
+    return 1 - seen / chance if chance else None
 
 
 def agreement(decided: Decided, seed: int) -> tuple[Estimate | None, float | None]:

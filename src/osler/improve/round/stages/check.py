@@ -103,6 +103,13 @@ def _of_raters(round_: Round, told: Mapping[str, Any]) -> list[Finding]:
             f"alpha is {alpha['value']:.2f}, but its interval reaches down to {alpha['low']:.2f}"
         )
         found.append(Finding("", "agreement", "warning", message))
+    within = told["alpha_within"]
+    if within is not None and within < limit:
+        message = (
+            f"among tasks of the same options alpha is {within:.2f}, below {limit:g}: part of the "
+            "agreement is that all know which question was asked, or that one answer is rare"
+        )
+        found.append(Finding("", "agreement", "warning", message))
     for gold in told["gold"]:
         if gold["verdict"] == "failed":
             message = (

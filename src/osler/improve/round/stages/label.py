@@ -15,6 +15,7 @@ from ..context import Round, read_lines, tidy, write_lines
 from ..labelling import (
     Decided,
     agreement,
+    alpha_within,
     annotator_name,
     audited_before,
     decide,
@@ -126,6 +127,7 @@ def _summary(
         "minutes": seconds / 60,
         "statuses": dict(sorted(Counter(s.status for s in found.settled.values()).items())),
         "alpha": alpha,
+        "alpha_within": alpha_within(found),
         "kappa": kappa,
         "shared_items": int(table.shape[1]),
         "raters": raters,
