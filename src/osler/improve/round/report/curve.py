@@ -45,7 +45,11 @@ def efficiency(effect: Row) -> str:
     ratio = mapping(effect.get("ratio"))
     if not known(ratio):
         why = str(effect.get("note") or "it was not computed").rstrip(".")
-        return f"No figure for sample efficiency: {why}."
+        why = why.replace("the reference", "random choice")
+        told = f"No figure for sample efficiency: {why}"
+        if is_number(effect.get("engine")) and not is_number(effect.get("reference")):
+            told += f" labels; the engine does with {_about(effect.get('engine'))}"
+        return f"{told}."
     told = f"To reach {percent(effect.get('accuracy'))}, random choice needs "
     told += f"{decimal(ratio['value'], 1)} times as many labelled images as the engine"
     if is_number(ratio.get("low")) and is_number(ratio.get("high")):

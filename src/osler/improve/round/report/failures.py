@@ -234,5 +234,5 @@ def _found(row: Row, labels: Mapping[str, Row]) -> Safe:
     elif label.get("status"):
         told = tag("span", "no label: ", foreign(label["status"], 40), class_="quiet")
     return join(
-        [told, tag("br"), tag("span", f"cosine {decimal(row.get('cosine'), 2)}", class_="quiet")]
+        [told, tag("br"), tag("span", f"closeness {decimal(row.get('cosine'), 2)}", class_="quiet")]
     )
