@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -426,7 +427,7 @@ def test_pages_without_images_are_not_served(osler: Run, copy: Path) -> None:
 def test_a_moved_round_says_where_it_is(osler: Run, copy: Path) -> None:
     code, out, _ = osler("round", "status", copy)
     assert code == 0
-    assert f"osler serve {copy}" in out.splitlines()[-1]
+    assert f"osler serve {shlex.quote(str(copy))}" in out.splitlines()[-1]
 
 
 def test_a_moved_pool_is_known_by_what_it_holds(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,9 +67,9 @@ def decide(
     left = [one for one in settled.values() if one.status in ("open", "disputed")]
     if left and rate is None:
         said = f"{len(left)} of {len(settled)} questions wait for people{_whom(left, made)}"
+        place = shlex.quote(str(round_.path))
         return Waiting(
-            f"{said}; serve them with `osler serve {round_.path}`, then `osler round resume "
-            f"{round_.path}`"
+            f"{said}; serve them with `osler serve {place}`, then `osler round resume {place}`"
         )
     return Decided(settled, made)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -107,12 +108,12 @@ def read_round(path: str | Path) -> dict[str, Any]:
         old, here = str(body.get("path", "")), Path(path).resolve()
         options = moved(student["options"], old, here)
         says = str(body["says"])
-        told = {
-            "outcome": str(body["outcome"]), "says": says.replace(old, str(here)) if old else says
-        }  # fmt: skip
+        if old:
+            says = says.replace(shlex.quote(old), shlex.quote(str(here)))
+        told = {"outcome": str(body["outcome"]), "says": says}
         if told["outcome"] == "running" and not _at_work(here):
             told = {"outcome": "stopped", "says": "it ended without a word, perhaps killed; go on "
-                    f"with `osler round resume {here}`"}  # fmt: skip
+                    f"with `osler round resume {shlex.quote(str(here))}`"}  # fmt: skip
         return {
             **body, **told, "plan": plan_of(body["plan"], str(place)),
             "student": {**student, "options": options},
@@ -232,7 +233,11 @@ def _go_on(round_: Round) -> RoundResult:
     except (KeyboardInterrupt, OSError, MemoryError) as error:
         says = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)
         with contextlib.suppress(OSError):
-            _record(round_, "stopped", f"{says}; go on with `osler round resume {round_.path}`")
+            _record(
+                round_,
+                "stopped",
+                f"{says}; go on with `osler round resume {shlex.quote(str(round_.path))}`",
+            )
         raise
     record = read_record(round_.folder("gate"))
     assert record is not None
