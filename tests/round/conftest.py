@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # for round_world
+sys.path.insert(0, str(Path(__file__).parent))  # for drawn_world
 
-from round_world import World, make_world
+from drawn_world import World, make_world
 
 from osler.improve.round import RoundResult, run_round
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawn_world import World
 
 from osler.cli import main
 from osler.core import sha256_hex
 from osler.evaluate.benchmarks.folder import image_path
 from osler.improve.round.preflight import check_start
-from round_world import World
 
 Said = tuple[int, str, str]
 Run = Callable[..., Said]

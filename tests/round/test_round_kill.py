@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_world import World
 
 from osler.core import InputError, derive_rng, plain, write_json
 from osler.improve.round import RoundResult, run, run_round
-from round_world import World
 
 STAGES = ("evaluate", "evaluate", "find", "retrieve", "ask", "route", "label", "check", "train",
           "gate")  # fmt: skip

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from drawn_world import BLUR, NOISE, OPTIONS, World, drawn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -43,7 +44,6 @@ from osler.improve.round.stages.retrieve import RETRIEVE
 from osler.improve.round.stages.route import Opinions
 from osler.improve.round.stages.train import with_replay
 from osler.improve.training_set import Example, TrainingSet, write_training_set
-from round_world import BLUR, NOISE, OPTIONS, World, drawn
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

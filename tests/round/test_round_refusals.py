@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from drawn_world import World, drawn
 
 from osler.core import BadFileError, InputError, OslerError, UnknownNameError
 from osler.curate.annotate import Decision, open_queue
@@ -16,7 +17,6 @@ from osler.curate.pool import Stated, add, create_pool
 from osler.improve import trainers
 from osler.improve.round import read_plan, read_round, resume_round, run_round
 from osler.improve.round.plan import RoundPlan, checked, plan_of
-from round_world import World, drawn
 
 
 def said(error: pytest.ExceptionInfo[OslerError]) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drawn_world import BLUR, NOISE, World
 from scipy import stats
 
 from osler.improve.round import RoundResult, resume_round, run_round
 from osler.improve.round.stages import gate as gate_stage
 from osler.improve.training_set import open_training_set
 from osler.models.registry import load_model
-from round_world import BLUR, NOISE, World
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from drawn_world import World
 
 from osler.core import MissingError
 from osler.improve.round import run_round
 from osler.models.registry import load_model
-from round_world import World
 
 
 @pytest.mark.slow
