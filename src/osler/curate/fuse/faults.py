@@ -39,6 +39,8 @@ FAULTS: dict[str, str] = {
     "split-leak": "one patient, lesion or image is in several splits of the source",
     "scale-missing": "a slide or image states no micrometres or millimetres per pixel",
     "answer-empty": "a question has no answer or no image",
+    "patient-unknown": "a name does not fit the pattern that should tell its patient",
+    "mask-variant": "an image has several masks and nothing says which one is meant",
     "uncertain": "a label is uncertain and the goal does not say what to do with it",
 }
 """Code -> meaning. A reader raises no code that is not here."""
