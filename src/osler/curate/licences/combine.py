@@ -131,7 +131,9 @@ def combine_sources(terms: Iterable[SourceTerms], purpose: Purpose = "research")
     known = {x for one in ordered for x in _all(one) if x.known or not one.accepted}
     accepted = {x for one in ordered for x in _all(one) if not x.known and one.accepted}
     verdict = combine(known, purpose)
-    forms: list[Form] = [one.form for one in alone] + ([verdict.form] if known else [])
+    forms: list[Form] = [one.form for one in alone]
+    if known or not ordered:
+        forms.append(verdict.form)
     reasons = [*verdict.reasons] if known or not ordered else []
     if accepted:
         names = [
@@ -141,7 +143,7 @@ def combine_sources(terms: Iterable[SourceTerms], purpose: Purpose = "research")
             f"the licence of {', '.join(names)} is unknown and was accepted by name: its files are "
             "not passed on"
         )
-    strictest = max(forms, key=FORMS.index, default="refused")
+    strictest = max(forms, key=FORMS.index)
     constraints = {*verdict.constraints, *(c for one in accepted for c in one.constraints)}
     return Verdict(
         strictest,
