@@ -1,0 +1,278 @@
+"""Concepts: what a label means, as a code with a side, and the names by which people call it.
+
+A concept's *key* is its identifier in the table, with a side where one applies: ``liver``,
+``kidney``, ``kidney:left``. The table (``concepts.tsv``) holds codes as DICOM uses them; laterality
+is a modifier of the code, never an organ of its own (PS3.3 C.8.20.2, Segmented Property Type
+Modifier). A name that the table does not list means nothing here: nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from osler.core import UnknownNameError
+
+from .sample import Concept, Side
+
+Status = Literal["exact", "broader", "narrower", "unmapped"]
+"""What a native label is compared with a concept: the same, wider, or a part or kind of it."""
+
+LOCAL = "99LOCAL"
+"""Scheme of concepts that a goal defines itself (``own:NAME``)."""
+
+_SIDES: dict[str, Side] = {
+    "left": "left", "l": "left", "lt": "left", "sin": "left",
+    "right": "right", "r": "right", "rt": "right", "dex": "right",
+}  # fmt: skip
+_BOTH = frozenset({"both", "bilateral"})
+_FILLERS = frozenset({"the", "of", "and", "a", "an"})
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """One row of the table: a concept without its side, and how it lies among the others.
+
+    ``side`` is ``sided`` (takes left or right), ``right`` (lies on the right only) or empty.
+    ``is_a`` are more general meanings, ``part_of`` what it lies inside, ``whole`` the concepts
+    that together make all of it.
+    """
+
+    id: str
+    text: str
+    scheme: str
+    code: str
+    side: str = ""
+    is_a: tuple[str, ...] = ()
+    part_of: tuple[str, ...] = ()
+    whole: tuple[str, ...] = ()
+    synonyms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The concept that a name means.
+
+    ``status`` is ``exact`` or ``unmapped``; a label map may state ``broader`` or ``narrower``.
+    ``how`` says by which name and rule it was found.
+    """
+
+    key: str
+    concept: Concept | None
+    status: Status
+    how: str
+
+
+@cache
+def meanings() -> dict[str, Meaning]:
+    """All rows of the table, by identifier."""
+    text = files("osler.curate.fuse").joinpath("concepts.tsv").read_text("utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if line and line[0] != "#"]
+    found = {}
+    for id, name, scheme, code, side, is_a, part_of, whole, synonyms in rows[1:]:
+        up, inside, all_of = (tuple(column.split()) for column in (is_a, part_of, whole))
+        names = tuple(one.strip() for one in synonyms.split(";") if one.strip())
+        found[id] = Meaning(id, name, scheme, code, side, up, inside, all_of, names)
+    return found
+
+
+def words_of(text: str) -> tuple[str, ...]:
+    """``text`` as lower-case words: camel case and punctuation split, accents dropped.
+
+    Examples
+    --------
+    >>> words_of("Kidney (L)"), words_of("RKid"), words_of("lung_upper-lobe.left")
+    (('kidney', 'l'), ('r', 'kid'), ('lung', 'upper', 'lobe', 'left'))
+    """
+    plain = unicodedata.normalize("NFKD", text).replace("'", "").replace("\u2019", "")
+    plain = "".join(one for one in plain if not unicodedata.combining(one))
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
+    return tuple(re.findall(r"[^\W_]+", split.lower()))
+
+
+def _forms(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The words as given, and without articles and prepositions."""
+    yield words
+    bare = tuple(word for word in words if word not in _FILLERS)
+    if bare and bare != words:
+        yield bare
+
+
+@cache
+def _names() -> dict[tuple[str, ...], str]:
+    """Words of every name (and its plural) to the identifier."""
+    found: dict[tuple[str, ...], str] = {}
+    plurals: dict[tuple[str, ...], str] = {}
+    for id, meaning in meanings().items():
+        for name in (id, meaning.text, *meaning.synonyms):
+            for words in _forms(words_of(name)):
+                if found.setdefault(words, id) != id:
+                    raise UnknownNameError("concept of one meaning", name, [id, found[words]])
+                plurals.setdefault((*words[:-1], words[-1] + "s"), id)
+    return {**plurals, **found}
+
+
+def _look_up(words: tuple[str, ...]) -> str:
+    """Identifier of exactly these words, joined or apart (``gall bladder``, ``gallbladder``)."""
+    names = _names()
+    for form in _forms(words):
+        for spelling in (form, ("".join(form),)):
+            if spelling in names:
+                return names[spelling]
+    return ""
+
+
+def concept_for(text: str) -> Match:
+    """The concept that a name means, by the table of names; never a guess.
+
+    Sides are read wherever they stand: as words (``left``, ``L``, ``lt``), or as the first letter
+    of a name of a sided concept (``lkidney``, ``RKid``). A key such as ``kidney:left`` is a name
+    too. A side on something that has none (``left liver``) leaves the name unmapped.
+
+    Examples
+    --------
+    >>> [concept_for(name).key for name in ("kidney_left", "Kidney (L)", "lkidney", "RKid")]
+    ['kidney:left', 'kidney:left', 'kidney:left', 'kidney:right']
+    >>> concept_for("left ventricle").key, concept_for("thing 7").status
+    ('left_ventricle', 'unmapped')
+    """
+    words = words_of(text)
+    key = _look_up(words)
+    if key:
+        return _match(key, "", f"name {text!r}")
+    sides = {_SIDES[word] for word in words if word in _SIDES}
+    rest = tuple(word for word in words if word not in _SIDES and word not in _BOTH)
+    if rest and len(sides) <= 1 and rest != words:
+        key = _look_up(rest)
+        side = next(iter(sides), "")
+        if key and (not side or takes_side(key, side)):
+            return _match(key, side, f"name {' '.join(rest)!r} and side {side or 'both'!r}")
+    if len(words) == 1 and len(words[0]) > 3 and words[0][0] in "lr":
+        key, side = _look_up((words[0][1:],)), _SIDES[words[0][0]]
+        if key and takes_side(key, side):
+            return _match(key, side, f"name {words[0][1:]!r} and letter {words[0][0]!r}")
+    return Match("", None, "unmapped", f"no concept is called {text!r}")
+
+
+def _match(id: str, side: str, how: str) -> Match:
+    own = meanings()[id].side
+    key = f"{id}:{side}" if side and own == "sided" else id
+    return Match(key, concept_of(key), "exact", how)
+
+
+def takes_side(key: str, side: str) -> bool:
+    """True if the concept may lie on that side."""
+    return meanings()[key].side in ("sided", side)
+
+
+def concept_of(key: str) -> Concept:
+    """The coded concept of a key.
+
+    Raises
+    ------
+    UnknownNameError
+        If the table has no such concept or it does not take that side.
+
+    Examples
+    --------
+    >>> concept_of("kidney:left")
+    Concept(scheme='SCT', code='64033007', text='Kidney', side='left')
+    """
+    id, _, side = key.partition(":")
+    if id == "own" and side:
+        return Concept(LOCAL, side, side)
+    found = meanings().get(id)
+    if found is None or (side and (side not in ("left", "right") or found.side != "sided")):
+        raise UnknownNameError("concept", key, meanings())
+    only: Side = "right" if found.side == "right" else ""
+    stated = _SIDES.get(side, only)
+    return Concept(found.scheme, found.code, found.text, stated)
+
+
+def key_named(text: str) -> str:
+    """The key that a goal means by ``text``: a key, a name, or ``own:NAME``.
+
+    Raises
+    ------
+    UnknownNameError
+        If no concept has that name.
+    """
+    if text.startswith("own:") and text[4:].strip():
+        return f"own:{text[4:].strip()}"
+    found = concept_for(text)
+    if found.status == "unmapped":
+        raise UnknownNameError("concept", text, meanings())
+    return found.key
+
+
+def wider(key: str) -> tuple[str, ...]:
+    """What the concept is a kind or a part of, one step: without side, general, containing.
+
+    Examples
+    --------
+    >>> wider("kidney:left"), wider("kidney_tumour:left")
+    (('kidney',), ('kidney_tumour', 'kidney_mass:left', 'kidney:left'))
+    """
+    id, _, side = key.partition(":")
+    meaning = meanings().get(id)
+    if meaning is None:  # a goal's own
+        return ()
+    side = side or (meaning.side if meaning.side == "right" else "")
+    up = [id] if ":" in key else []
+    for other in (*meaning.is_a, *meaning.part_of):
+        sided = side and meanings()[other].side == "sided"
+        up.append(f"{other}:{side}" if sided else other)
+    return tuple(up)
+
+
+def nearest(key: str, among: Collection[str]) -> str:
+    """The key itself or the nearest wider one that is ``among`` these; empty if none is."""
+    level, seen = [key], {key}
+    while level:
+        for one in level:
+            if one in among:
+                return one
+        level = [up for one in level for up in wider(one) if up not in seen]
+        seen.update(level)
+    return ""
+
+
+def is_within(key: str, other: str) -> bool:
+    """True if ``key`` is ``other``, or a kind or part of it."""
+    return nearest(key, (other,)) == other
+
+
+def parts_of(key: str) -> tuple[tuple[str, ...], ...]:
+    """The sets of concepts that together make all of this one: both sides, or its ``whole``.
+
+    Examples
+    --------
+    >>> parts_of("adrenal"), parts_of("lung:left")
+    ((('adrenal:left', 'adrenal:right'),), (('lung_upper_lobe:left', 'lung_lower_lobe:left'),))
+    """
+    id, _, side = key.partition(":")
+    meaning = meanings().get(id)
+    if meaning is None:
+        return ()
+    found: list[tuple[str, ...]] = []
+    if meaning.side == "sided" and not side:
+        found.append((f"{id}:left", f"{id}:right"))
+    if meaning.whole:
+        whole = [one for one in meaning.whole if not side or takes_side(one, side)]
+        sided = [bool(side) and meanings()[one].side == "sided" for one in whole]
+        found.append(
+            tuple(f"{one}:{side}" if has else one for one, has in zip(whole, sided, strict=True))
+        )
+    return tuple(found)
+
+
+def covered(key: str, known: Collection[str]) -> bool:
+    """True if all of the concept is among ``known``: itself, or all of its parts."""
+    if key in known:
+        return True
+    return any(all(covered(part, known) for part in parts) for parts in parts_of(key))

@@ -1,0 +1,100 @@
+"""Label numbers of known datasets, from tables that ship with Osler, each with its source."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from osler.core import UnknownNameError
+
+from .case import Source
+from .concepts import Status, words_of
+
+BACKGROUND, IGNORE = "background", "ignore"
+"""Decisions that are no concept: known to be nothing, and not to be learnt from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One label of a dataset: its number (or name), what it is called, and what that means."""
+
+    native: str
+    text: str
+    key: str
+    status: Status
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """The labels of a dataset. ``by`` tells whether they are fixed by number or by name only."""
+
+    name: str
+    datasets: tuple[str, ...]
+    by: str
+    source: str
+    rows: tuple[Row, ...]
+
+    def row_of(self, native: str, text: str) -> Row | None:
+        """The row of a label on disk, or None where the table does not have it."""
+        if self.by == "id":
+            return next((row for row in self.rows if row.native == native), None)
+        words = words_of(text or native)
+        return next((row for row in self.rows if words_of(row.text) == words), None)
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text.lower())
+
+
+@cache
+def label_tables() -> dict[str, LabelTable]:
+    """All tables that ship, by name."""
+    folder = files("osler.curate.fuse").joinpath("label_maps")
+    paths = sorted((one for one in folder.iterdir() if one.name.endswith(".tsv")),
+                   key=lambda one: one.name)  # fmt: skip
+    return {one.name[:-4]: _parsed(one.name[:-4], one.read_text("utf-8")) for one in paths}
+
+
+def _parsed(name: str, text: str) -> LabelTable:
+    facts: dict[str, str] = {}
+    rows: list[Row] = []
+    for line in text.splitlines():
+        if line.startswith("#"):
+            key, _, value = line[1:].partition(":")
+            facts[key.strip()] = f"{facts.get(key.strip(), '')} {value.strip()}".strip()
+        elif line.strip() and not line.startswith("native\t"):
+            native, label, key, status, *note = line.split("\t")
+            found: Status = "narrower" if status == "narrower" else "exact"
+            found = "broader" if status == "broader" else found
+            rows.append(Row(native, label, key, found, note[0] if note else ""))
+    datasets = tuple(_plain(one) for one in facts["datasets"].split(",") if one.strip())
+    return LabelTable(name, datasets, facts.get("by", "id"), facts["source"], tuple(rows))
+
+
+def table_for(source: Source) -> LabelTable | None:
+    """The table of a source's dataset, or None where none ships.
+
+    Found by the dataset (with or without the version), else by the name of the folder. The layout
+    option ``label_table`` names another one, or ``none``.
+
+    Raises
+    ------
+    UnknownNameError
+        If ``label_table`` names no table.
+    """
+    stated = str(source.options.get("label_table", ""))
+    if stated == "none":
+        return None
+    if stated:
+        if stated not in label_tables():
+            raise UnknownNameError("label table", stated, [*label_tables(), "none"])
+        return label_tables()[stated]
+    names = (source.dataset + source.version, source.dataset, source.folder.name)
+    for name in map(_plain, names):
+        for table in label_tables().values():
+            if name in table.datasets:
+                return table
+    return None
