@@ -22,10 +22,8 @@ from .sample import Concept
 
 Decider = Literal["goal", "table", "name"]
 
-_NOTHING = frozenset(
-    {("background",), ("bg",), ("unlabelled",), ("unlabeled",), ("clear", "label")}
-)
-_IGNORED = frozenset({("ignore",), ("void",), ("ignored",)})
+_NOTHING = frozenset({"background", "bg", "unlabelled", "unlabeled", "clear label"})
+_IGNORED = frozenset({"ignore", "void", "ignored"})
 PIXEL: frozenset[str] = frozenset({"mask", "instances", "boxes", "keypoints"})
 """Kinds whose labels lie somewhere in the image; the others are of the image as a whole."""
 
