@@ -1,0 +1,101 @@
+"""Left and right: do the names of masks agree with where the masks lie?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+_SIDE = re.compile(r"(?<![a-z])(left|right|lt|rt|l|r)(?![a-z])")
+_WORDS = {"left": "left", "lt": "left", "l": "left", "right": "right", "rt": "right", "r": "right"}
+_ORGANS = {"liver": "right", "gallbladder": "right", "spleen": "left", "stomach": "left"}
+
+_PAIR_MM = 2.0
+_ORGAN_MM = 15.0
+"""Centres nearer than this to each other do not tell left from right."""
+
+Centre = tuple[float, float, float]
+
+
+def side_of(name: str) -> tuple[str, str]:
+    """What a native name calls a structure, without its side, and the side.
+
+    Examples
+    --------
+    >>> side_of("kidney_left"), side_of("Lung-R"), side_of("liver")
+    (('kidney', 'left'), ('lung', 'right'), ('liver', ''))
+    """
+    plain = re.sub(r"[^a-z0-9]+", " ", name.lower()).strip()
+    sides = {_WORDS[word] for word in _SIDE.findall(plain)}
+    if len(sides) != 1:
+        return plain, ""
+    return re.sub(r"\s+", " ", _SIDE.sub(" ", plain)).strip(), sides.pop()
+
+
+def centres(
+    mask: NDArray[Any], affine: NDArray[np.float64], labels: Mapping[int, str]
+) -> dict[str, Centre]:
+    """Centre of each label of a map in RAS+ mm; labels without voxels are left out."""
+    top = max(labels, default=0)
+    count = np.zeros(top + 1)
+    sums = np.zeros((3, top + 1))
+    for z in range(mask.shape[2]):
+        plane = mask[:, :, z]
+        xs, ys = np.nonzero(plane)
+        ids = plane[xs, ys].astype(np.int64)
+        inside = ids <= top
+        ids, xs, ys = ids[inside], xs[inside], ys[inside]
+        here = np.bincount(ids, minlength=top + 1)
+        count += here
+        sums[0] += np.bincount(ids, xs, top + 1)
+        sums[1] += np.bincount(ids, ys, top + 1)
+        sums[2] += here * z
+    return {
+        name: _place(sums[:, number] / count[number], affine)
+        for number, name in labels.items()
+        if number and count[number]
+    }
+
+
+def centre(mask: NDArray[Any], affine: NDArray[np.float64]) -> Centre | None:
+    """Centre of a binary mask in RAS+ mm, None where it is empty."""
+    return centres(mask, affine, {1: "it"}).get("it")
+
+
+def _place(voxel: NDArray[np.float64], affine: NDArray[np.float64]) -> Centre:
+    x, y, z = affine[:3, :3] @ voxel + affine[:3, 3]
+    return float(x), float(y), float(z)
+
+
+def laterality_check(found: Mapping[str, Centre] | Iterable[tuple[str, Centre]]) -> str:
+    """What contradicts the anatomy among named centres (RAS+ mm), as words; empty if nothing does.
+
+    A structure called left must lie to the patient's left (smaller x in RAS+) of its namesake
+    called right. One-sided structures are compared with the liver, gallbladder, spleen and
+    stomach, and those with each other. Nothing is said of centres too near to tell.
+    """
+    places = dict(found)
+    pairs: dict[str, dict[str, tuple[str, float]]] = {}
+    for name, (x, _, _) in places.items():
+        what, side = side_of(name)
+        if side:
+            pairs.setdefault(what, {})[side] = (name, x)
+    for both in pairs.values():
+        if len(both) == 2:
+            (left, at), (right, beside) = both["left"], both["right"]
+            if at > beside + _PAIR_MM:
+                return f"{left!r} lies {at - beside:.0f} mm to the patient's right of {right!r}"
+    anchors = [(name, _ORGANS[what], xyz[0]) for name, xyz in places.items()
+               if (what := side_of(name)[0]) in _ORGANS and not side_of(name)[1]]  # fmt: skip
+    sided = [(name, side, x) for both in pairs.values() for side, (name, x) in both.items()
+             if len(both) == 1 and "kidney" in name.lower()]  # fmt: skip
+    for name, side, x in [*anchors, *sided]:
+        for other, opposite, there in anchors:
+            if side == "left" and opposite == "right" and x > there + _ORGAN_MM:
+                return f"{name!r} lies {x - there:.0f} mm to the patient's right of {other!r}"
+            if side == "right" and opposite == "left" and x < there - _ORGAN_MM:
+                return f"{name!r} lies {there - x:.0f} mm to the patient's left of {other!r}"
+    return ""
