@@ -1,10 +1,12 @@
-"""The application: a queue, its images, a token, and the pages between them."""
+"""The application: the catalogue and runs for readers, a queue for people with its token."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -17,10 +19,12 @@ from starlette.staticfiles import StaticFiles
 
 from osler.core import BadFileError, InputError, OslerError, ReadBlob
 from osler.curate.annotate import open_queue
+from osler.curate.catalog import Catalog, load_catalog
 
 from .guard import Guard
-from .pages import Pages
+from .pages import REVIEW, Pages
 from .pictures import Pictures
+from .portal import Cache, Library, catalog_routes, home_routes
 from .review import routes
 from .room import Forged, NotLoggedIn, Room
 from .seals import Seals
@@ -28,25 +32,32 @@ from .seals import Seals
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN_LEAST = 16
 SECRET_LEAST = 32
+PORTAL = (("catalog", "/catalog", "Catalogue"), ("plan", "/plan", "Plan"))
+RUNS = (("runs", "/runs", "Runs"),)
 
 
 def create_app(
-    queue_path: str | Path,
-    blobs: str | Path | ReadBlob,
+    queue_path: str | Path | None = None,
+    blobs: str | Path | ReadBlob | None = None,
     *,
-    token: str,
-    title: str = "Review",
+    token: str = "",
+    title: str = "",
     hosts: Collection[str] = LOOPBACK,
     any_address: bool = False,
     lease_s: float = 1800.0,
     clock: Callable[[], float] = time.time,
+    catalog: Catalog | None = None,
+    runs: Sequence[str | Path] = (),
 ) -> FastAPI:
-    """The review application over one queue.
+    """The application: the catalogue's pages, reports of ``runs``, and the review of a queue.
 
-    ``blobs`` is the folder of the images, or reads them. Whoever has the ``token`` can log in
-    under a name; all else needs the session that this begins. ``hosts`` are the names under which
-    the application may be addressed, ``any_address`` allows IP addresses too. ``lease_s`` is how
-    long a task waits for who holds it, ``clock`` gives Unix seconds.
+    Without ``queue_path`` nothing is reviewed and nothing can be written. ``blobs`` is the folder
+    of the queue's images, or reads them. Whoever has the ``token`` can log in under a name; all
+    of the review needs the session that this begins, the catalogue needs none. ``hosts`` are the
+    names under which the application may be addressed, ``any_address`` allows IP addresses too.
+    ``lease_s`` is how long a task waits for who holds it, ``clock`` gives Unix seconds.
+    ``catalog`` is the one that ships with Osler unless another is given; ``runs`` are folders in
+    which run folders, rounds and fused sets are looked for.
 
     Raises
     ------
@@ -55,6 +66,43 @@ def create_app(
     BadFileError
         The queue has lost the secret that seals sessions: anybody could forge one.
     """
+    places = [*PORTAL, *(RUNS if runs else ()), *(REVIEW if queue_path is not None else ())]
+    pages = Pages(title or ("Review" if queue_path is not None else "Osler"), places)
+    room = None
+    if queue_path is not None:
+        room = _room(queue_path, blobs, token, pages, lease_s, clock)
+    library = Library(load_catalog() if catalog is None else catalog)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> Any:
+        threading.Thread(target=library.warm, name="osler-index", daemon=True).start()
+        yield
+        if room is not None:
+            room.queue.close()
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
+    app.state.room, app.state.library = room, library
+    cache = Cache()
+    app.include_router(home_routes(library, pages, cache, bool(runs), partial(_reviews, room)))
+    app.include_router(catalog_routes(library, pages, cache))
+    if room is not None:
+        app.include_router(routes(room))
+    with as_file(files("osler.web").joinpath("static")) as folder:
+        app.mount("/static", StaticFiles(directory=folder))
+    _tell_errors(app, pages, room)
+    app.add_middleware(Guard, hosts=tuple(hosts), any_address=any_address)
+    return app
+
+
+def _room(
+    queue_path: str | Path,
+    blobs: str | Path | ReadBlob | None,
+    token: str,
+    pages: Pages,
+    lease_s: float,
+    clock: Callable[[], float],
+) -> Room:
+    """The review of one queue, opened."""
     if len(token) < TOKEN_LEAST:
         raise InputError(f"the token has {len(token)} characters; give at least {TOKEN_LEAST}")
     queue = open_queue(queue_path, lease_s=lease_s)
@@ -62,31 +110,25 @@ def create_app(
     if len(secret) < SECRET_LEAST:
         queue.close()
         raise BadFileError(queue_path, "has lost the secret of its sessions", "make a new queue")
-    seals = Seals(secret)
-    room = Room(queue, Pictures(blobs), seals, token, Pages(title), clock)
-
-    @asynccontextmanager
-    async def lifespan(_: FastAPI) -> Any:
-        yield
-        queue.close()
-
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.room = room
-    app.include_router(routes(room))
-    with as_file(files("osler.web").joinpath("static")) as folder:
-        app.mount("/static", StaticFiles(directory=folder))
-    _tell_errors(app, room)
-    app.add_middleware(Guard, hosts=tuple(hosts), any_address=any_address)
-    return app
+    pictures = Pictures(Path(queue_path).absolute().parent if blobs is None else blobs)
+    return Room(queue, pictures, Seals(secret), token, pages, clock)
 
 
-def _tell_errors(app: FastAPI, room: Room) -> None:
+def _reviews(room: Room | None, request: Request) -> bool:
+    """Whether who asks is logged in to review: the first page is the next task then."""
+    try:
+        return room is not None and bool(room.session(request))
+    except NotLoggedIn:
+        return False
+
+
+def _tell_errors(app: FastAPI, pages: Pages, room: Room | None) -> None:
     """Each error as one sentence: JSON for writes, a page for a reader."""
 
     def told(request: Request, status: int, sentence: str, code: str = "") -> Response:
         if request.method == "POST":
             return JSONResponse({"error": sentence, "code": code}, status_code=status)
-        return room.pages.page("error.html", status, sentence=sentence)
+        return pages.page("error.html", status, sentence=sentence)
 
     @app.exception_handler(NotLoggedIn)
     def not_logged_in(request: Request, error: NotLoggedIn) -> Response:
@@ -105,7 +147,7 @@ def _tell_errors(app: FastAPI, room: Room) -> None:
 
     @app.exception_handler(RequestValidationError)
     def malformed(request: Request, error: RequestValidationError) -> Response:
-        if request.url.path != "/login":
+        if room is not None and request.url.path != "/login":
             try:
                 room.writer(request)  # strangers learn nothing about what is wrong
             except NotLoggedIn as stranger:

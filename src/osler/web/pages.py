@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -13,6 +13,9 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from osler.core import printable
+
+REVIEW = (("review", "/review", "Review"), ("progress", "/progress", "Progress"))
+"""Places of the navigation that a queue brings."""
 
 
 def _shown(value: Any) -> Any:
@@ -38,9 +41,12 @@ def _static_version() -> str:
 
 
 class Pages:
-    """Renders templates with autoescape; an unknown name in one is an error."""
+    """Renders templates with autoescape; an unknown name in one is an error.
 
-    def __init__(self, title: str) -> None:
+    ``places`` is the navigation of every page: (key, address, label).
+    """
+
+    def __init__(self, title: str, places: Sequence[tuple[str, str, str]] = REVIEW) -> None:
         self._environment = Environment(
             loader=PackageLoader("osler.web"),
             autoescape=True,
@@ -52,7 +58,11 @@ class Pages:
         self._environment.filters["minutes"] = _minutes
         # As the value of an attribute, where autoescape makes it safe; |tojson would mark it so.
         self._environment.filters["json"] = json.dumps
-        self._environment.globals.update(site=title, version=_static_version())
+        self.version = _static_version()
+        reviewing = any(key == "review" for key, _, _ in places)
+        self._environment.globals.update(
+            site=title, version=self.version, places=tuple(places), reviewing=reviewing
+        )
 
     def page(self, name: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A whole answer."""

@@ -79,10 +79,6 @@ def routes(room: Room) -> APIRouter:
 
 
 def _login_routes(router: APIRouter, room: Room) -> None:
-    @router.get("/")
-    def home() -> Response:
-        return RedirectResponse("/review", status_code=303)
-
     @router.get("/login")
     def login_page(next: str = "/review") -> Response:
         return room.pages.page("login.html", next=next if _LOCAL.fullmatch(next) else "/review")

@@ -1,0 +1,110 @@
+"""Routes of the catalogue: search, charts, export, dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from threading import Lock
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from osler.curate.catalog.record import Dataset
+
+from ..pages import Pages
+from .cache import Cache, Made, answer, made
+from .charts import charts, years
+from .dataset import Neighbours, dataset_page
+from .export import csv_of, json_of
+from .library import Library
+from .selection import ORDERS, VIEWS, selection_from
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+HTML = "text/html; charset=utf-8"
+
+
+WRITERS = {"csv": csv_of, "json": json_of}
+
+
+def catalog_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
+    """All routes under ``/catalog``."""
+    router = APIRouter()
+
+    def kept(request: Request, kind: str, query: str, make: Callable[[], Made]) -> Response:
+        key = (library.catalog.digest, kind, query)
+        return answer(request, cache.get(key, make), POLICY)
+
+    near: Future[Neighbours] = Future()
+    first = Lock()
+
+    def neighbours() -> Neighbours:
+        with first:
+            if not near.done():
+                near.set_result(Neighbours(library.catalog))
+        return near.result()
+
+    def known(name: str) -> Dataset:
+        if name not in library.records:
+            raise HTTPException(404)
+        return library.records[name]
+
+    def html(name: str, **values: Any) -> Made:
+        return made(pages.text(name, values).encode("utf-8", "replace"), HTML)
+
+    @router.get("/catalog")
+    def results(request: Request) -> Response:
+        selection = selection_from(request.url.query)
+
+        def make() -> Made:
+            found = library.find(selection)
+            return html(
+                "catalog.html", selection=selection, found=found, orders=ORDERS, views=VIEWS
+            )
+
+        return kept(request, "catalog", selection.query(), make)
+
+    @router.get("/catalog/export.{ending}")
+    def export(request: Request, ending: str) -> Response:
+        selection = selection_from(request.url.query)
+        if ending not in WRITERS:
+            raise HTTPException(404)
+        writer = WRITERS[ending]
+
+        def make() -> Made:
+            records = [library.records[one] for one in library.ids(selection)]
+            kind = "text/csv; charset=utf-8" if ending == "csv" else "application/json"
+            return made(writer(records, selection), kind, filename=f"osler-datasets.{ending}")
+
+        return kept(request, f"export.{ending}", selection.query(), make)
+
+    @router.get("/catalog/charts")
+    def drawn(request: Request) -> Response:
+        selection = selection_from(request.url.query).but(page=1)
+
+        def make() -> Made:
+            values = {
+                "selection": selection,
+                "found": library.find(selection),
+                "charts": charts(library, selection),
+                "years": years(library, selection),
+            }
+            return html("charts.html", **values)
+
+        return kept(request, "charts", selection.query(), make)
+
+    @router.get("/catalog/d/{name}")
+    def dataset(request: Request, name: str) -> Response:
+        one = known(name)
+        return kept(
+            request,
+            "dataset",
+            name,
+            lambda: html("dataset.html", **dataset_page(one, neighbours())),
+        )
+
+    return router

@@ -1,0 +1,316 @@
+"""The catalogue as readers see it: one selection, its rows, its facets and its charts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from osler.curate.catalog import Catalog
+from osler.curate.catalog.record import Dataset
+
+from .engine import Engine, Hit, Selected
+from .selection import PAGE_SIZE, Selection
+from .words import FIELDS, word
+from .words import size as size_in_words
+
+SHOWN = {"modality": 9, "structure": 9, "task": 7, "licence": 6, "publisher": 6, "year": 6}
+OFFERED = 60
+PERMISSIVE = re.compile(r"CC0|CC-BY-[0-9.]+$|MIT|Apache|BSD|PDDL|ODC-BY|Unlicense|CC-PDDC")
+
+
+@dataclass(frozen=True, slots=True)
+class Bin:
+    """One value of a facet: how many of the selection have it, and where a click leads.
+
+    ``more`` is how many a further value of a facet in use would bring; None where the facet is
+    free, for there a click leaves exactly ``count``.
+    """
+
+    value: str
+    label: str
+    count: int
+    query: str
+    chosen: bool = False
+    more: int | None = None
+
+    @property
+    def slug(self) -> str:
+        """The value as part of an id of the page."""
+        return re.sub(r"[^A-Za-z0-9]+", "-", self.value)[:60]
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One facet and its values, the most frequent first."""
+
+    name: str
+    label: str
+    bins: tuple[Bin, ...]
+    shown: int = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One dataset as a line of results."""
+
+    id: str
+    name: str
+    year: int | None
+    dims: str
+    modalities: str
+    structures: str
+    tasks: str
+    targets: str
+    size: str
+    labelled: bool
+    licence: str
+    licence_class: str
+    access: str
+    publisher: str
+    why: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A constraint in use, and the selection without it."""
+
+    field: str
+    label: str
+    query: str
+    out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A constraint to give up, and how many datasets that brings."""
+
+    words: str
+    query: str
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was understood of the text."""
+
+    words: str
+    out: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Everything that the page of a selection shows."""
+
+    total: int
+    first: int
+    last: int
+    pages: int
+    rows: tuple[Row, ...]
+    facets: tuple[Facet, ...]
+    chips: tuple[Chip, ...]
+    cleared: str
+    plan_query: str
+    corrected: tuple[tuple[str, str], ...] = ()
+    read: tuple[Read, ...] = ()
+    drops: tuple[Drop, ...] = ()
+    near: tuple[int | None, ...] = field(default=())
+
+
+class Library:
+    """A catalogue opened for readers; safe to use from several threads."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self.records: Mapping[str, Dataset] = catalog.by_id()
+        self.engine = Engine(catalog)
+
+    def warm(self) -> None:
+        """Open the index now, so that the first reader need not wait for it."""
+        self.engine.counts(Selection())
+
+    def ids(self, selection: Selection) -> list[str]:
+        """The ids of a selection in its order."""
+        return [hit.id for hit in self._ordered(selection, self.engine.select(selection))]
+
+    def _ordered(self, selection: Selection, selected: Selected) -> list[Hit]:
+        hits = list(selected.hits)
+        of = self.records
+        if selection.sort == "size":
+            hits.sort(key=lambda hit: (-(of[hit.id].count or 0), of[hit.id].name.lower()))
+        elif selection.sort == "year":
+            hits.sort(key=lambda hit: (-(of[hit.id].year or 0), of[hit.id].name.lower()))
+        elif selection.sort == "name" or not selection.q:
+            hits.sort(key=lambda hit: (of[hit.id].name.lower(), hit.id))
+        return hits
+
+    def find(self, selection: Selection) -> Finding:
+        """The page of a selection."""
+        selected = self.engine.select(selection)
+        hits = self._ordered(selection, selected)
+        start = PAGE_SIZE * (selection.page - 1)
+        part = hits[start : start + PAGE_SIZE]
+        pages = -(-len(hits) // PAGE_SIZE)
+        return Finding(
+            total=len(hits),
+            first=start + 1 if part else 0,
+            last=start + len(part),
+            pages=pages,
+            rows=tuple(row_of(self.records[hit.id], hit) for hit in part),
+            facets=self.facets(selection),
+            chips=chips_of(selection),
+            cleared=Selection(q=selection.q, sort=selection.sort, view=selection.view).query(),
+            plan_query=plan_query(selection),
+            corrected=selected.corrected,
+            read=tuple(Read(words, out) for words, out in selected.read),
+            drops=() if hits else self._drops(selection, selected),
+            near=pages_near(selection.page, pages),
+        )
+
+    def facets(self, selection: Selection, most: int = OFFERED) -> tuple[Facet, ...]:
+        """The facets of a selection: counts over exactly its datasets."""
+        counts = self.engine.counts(selection)
+        found = []
+        for name, label in FIELDS.items():
+            free = selection.but(**_freed(name))
+            wider = counts[name] if free == selection else self.engine.counts(free)[name]
+            bins = _bins(name, selection, counts[name], wider, free != selection)
+            found.append(Facet(name, label, bins[:most], SHOWN.get(name, 9)))
+        return tuple(found)
+
+    def _drops(self, selection: Selection, selected: Selected) -> tuple[Drop, ...]:
+        offers = []
+        for name, value, without in selection.constraints():
+            count = len(self.engine.select(without).hits)
+            if count:
+                words = f"{_field(name)}: {_value(name, value)}"
+                offers.append(Drop(words, without.query(), count))
+        if selection.q and selection.constraints():
+            without = selection.but(q="", page=1)
+            if count := len(self.engine.select(without).hits):
+                offers.append(Drop(f"the words “{selection.q}”", without.query(), count))
+        offers.sort(key=lambda one: -(one.count or 0))
+        return tuple(offers)
+
+
+def row_of(one: Dataset, hit: Hit | None = None) -> Row:
+    """A record as a line of results."""
+    return Row(
+        id=one.id,
+        name=one.name,
+        year=one.year,
+        dims=", ".join(word("dim", dim) for dim in one.dims),
+        modalities=", ".join(one.modalities),
+        structures=", ".join(word("structure", code) for code in one.structures[:4])
+        + (f" and {len(one.structures) - 4} more" if len(one.structures) > 4 else ""),
+        tasks=", ".join(word("task", code) for code in one.tasks),
+        targets=", ".join(one.targets[:4]),
+        size=size_in_words(one.count, one.count_unit, one.count_exact),
+        labelled=one.labelled,
+        licence=", ".join(one.licences) or "not known",
+        licence_class=licence_class(one.licences),
+        access=word("access", one.access),
+        publisher=one.publisher or "",
+        why=hit.why if hit else (),
+        failed=hit.failed if hit else (),
+    )
+
+
+def licence_class(licences: tuple[str, ...]) -> str:
+    """How a licence is coloured: free, bound or not known."""
+    if not licences:
+        return "unknown"
+    return "free" if all(PERMISSIVE.match(one) for one in licences) else "bound"
+
+
+def chips_of(selection: Selection) -> tuple[Chip, ...]:
+    """The constraints in use."""
+    return tuple(
+        Chip(_field(name), _value(name, value), without.query(), name == "without")
+        for name, value, without in selection.constraints()
+    )
+
+
+def pages_near(page: int, pages: int) -> tuple[int | None, ...]:
+    """Numbers of pages to offer; None is a gap.
+
+    Examples
+    --------
+    >>> pages_near(5, 20)
+    (1, None, 4, 5, 6, None, 20)
+    """
+    wanted = sorted({1, pages, *range(page - 1, page + 2)} & set(range(1, pages + 1)))
+    found: list[int | None] = []
+    for number in wanted:
+        if found and number - (found[-1] or 0) > 1:
+            found.append(None)
+        found.append(number)
+    return tuple(found)
+
+
+def plan_query(selection: Selection) -> str:
+    """The address of a plan over what a selection constrains."""
+    return ""
+
+
+def _freed(name: str) -> dict[str, Any]:
+    """The selection's fields without those of one facet."""
+    if name == "year":
+        return {"since": None, "until": None}
+    return {name: ""} if name == "labelled" else {name: ()}
+
+
+def _bins(
+    name: str,
+    selection: Selection,
+    counts: Mapping[str, int],
+    wider: Mapping[str, int],
+    used: bool,
+) -> tuple[Bin, ...]:
+    chosen = _chosen(name, selection)
+    bins = []
+    for value in {*wider, *counts, *(chosen if name != "year" else ())}:
+        count = counts.get(value, 0)
+        here = value in chosen
+        more = wider.get(value, 0) - count if used and not here else None
+        if count or here or more:
+            label = word(name, value)
+            bins.append(Bin(value, label, count, _towards(name, value, selection), here, more))
+    if name == "year":
+        bins.sort(key=lambda one: one.value, reverse=True)
+    else:
+        bins.sort(key=lambda one: (not one.chosen, -(one.more or one.count), one.label.lower()))
+    return tuple(bins)
+
+
+def _chosen(name: str, selection: Selection) -> tuple[str, ...]:
+    if name == "year":
+        if selection.since is not None and selection.since == selection.until:
+            return (str(selection.since),)
+        return ()
+    value = getattr(selection, name)
+    return value if isinstance(value, tuple) else ((value,) if value else ())
+
+
+def _towards(name: str, value: str, selection: Selection) -> str:
+    """The address that a click on a value leads to."""
+    if name == "year":
+        here = value in _chosen(name, selection)
+        year = None if here else int(value)
+        return selection.query(since=year, until=year, page=1)
+    if name == "labelled":
+        return selection.query(labelled="" if selection.labelled == value else value, page=1)
+    return selection.toggled(name, value).query()
+
+
+def _field(name: str) -> str:
+    return {"since": "Year", "least": "Size", "without": "Not"}.get(name) or FIELDS.get(name, name)
+
+
+def _value(name: str, value: str) -> str:
+    if name == "without":
+        kind, _, code = value.partition(":")
+        return word(kind, code)
+    return word(name, value)
