@@ -101,6 +101,23 @@ def rows_of(path: Path, required: Sequence[str] = ()) -> list[dict[str, str]]:
     return rows
 
 
+def header_row(path: Path) -> list[str]:
+    """The names in the first line of a table; empty if it is no text or has none."""
+    try:
+        with path.open("rb") as handle:
+            head = handle.read(1 << 16).decode(
+                "utf-8-sig", "strict" if path.stat().st_size < 1 << 16 else "ignore"
+            )
+    except (OSError, UnicodeDecodeError):
+        return []
+    first = head.split("\n", 1)[0].rstrip("\r")
+    mark = max(",\t;", key=first.count)
+    try:
+        return [name.strip() for name in next(csv.reader([first], delimiter=mark), [])]
+    except csv.Error:
+        return []
+
+
 def json_of(path: Path) -> Any:
     """The value of a JSON file; of ``.jsonl`` the list of its lines' values.
 
