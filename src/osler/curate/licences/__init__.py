@@ -21,6 +21,7 @@ from .reading import (
     is_permissive,
     known_licences,
     licence_named,
+    licences_named,
 )
 
 __all__ = [
@@ -38,4 +39,5 @@ __all__ = [
     "is_permissive",
     "known_licences",
     "licence_named",
+    "licences_named",
 ]

@@ -98,6 +98,17 @@ def licence_named(text: str) -> Licence:
     return found[0] if found and all(one == found[0] for one in found) else UNKNOWN
 
 
+def licences_named(text: str) -> tuple[Licence, ...]:
+    """The licences of an SPDX expression "A AND B": parts of the data are under each of them.
+
+    Examples
+    --------
+    >>> [one.id for one in licences_named("CC BY 3.0 AND CC BY 4.0")]
+    ['CC-BY-3.0', 'CC-BY-4.0']
+    """
+    return tuple(licence_named(part) for part in text.split(" AND "))
+
+
 _ADDRESS = re.compile(r"(?:https?://|www\.)[^\s)\]>\"']+")
 _CC_ADDRESS = re.compile(r"creativecommons\.org/licenses/((?:by|nc|sa|nd|-)+)/(\d\.\d)(?:/|$)")
 _CC_START = re.compile(r"\bcreative[\s-]*commons\b|\bcc(?=\b|by|0)")
