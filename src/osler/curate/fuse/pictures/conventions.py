@@ -179,12 +179,9 @@ def convention_of(source: Source, columns: Sequence[str], path: Path) -> Convent
                 path,
                 f"has no column {column!r}; it has {', '.join(list(columns)[:12])}",
             )
-    absent = dict.fromkeys(("patient", "group", "split", "age", "sex", "view"), "")
-    return replace(
-        found,
-        **{f: getattr(found, f) for f in absent if getattr(found, f) in columns},
-        **{f: "" for f in absent if getattr(found, f) not in columns},
-    )
+    optional = ("patient", "group", "split", "age", "sex", "view")
+    absent: dict[str, Any] = {f: "" for f in optional if getattr(found, f) not in columns}
+    return replace(found, **absent)
 
 
 _STATES: Mapping[str, int | None] = {

@@ -29,15 +29,18 @@ class PictureIndex:
     def find(self, name: str, table: Path, case: str) -> tuple[Path, str]:
         """The image that a row names, and the variant that it is (``downsampled``), if one."""
         wanted = inside(self.folder, name, table, case).relative_to(self.folder)
-        for n in range(len(wanted.parts)):  # a table may begin its paths with the set's own name
+        depth = len(wanted.parts)
+        for n in range(max(1, depth - 1)):  # a table may begin its paths with the set's own name
             part = Path(*wanted.parts[n:])
             if part in self.known:
                 self.used.add(part)
                 return part, ""
-        for key in dict.fromkeys((wanted.name, wanted.stem if "." in wanted.name else wanted.name)):
+        # A path with folders never falls back to its last name: that may be another patient's.
+        names = (wanted.name, wanted.stem) if depth == 1 else ()
+        for key in dict.fromkeys(names):
             if (fits := self.by_name.get(key)) is not None:
                 return self._only(sorted(set(fits)), name, table, case), ""
-        for variant in _VARIANTS[:1]:
+        for variant in _VARIANTS[:1] if depth == 1 else ():
             if fits := self.by_name.get(wanted.name + variant):
                 return self._only(fits, name, table, case), variant.strip("_")
         raise LayoutError(
