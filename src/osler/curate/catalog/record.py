@@ -21,6 +21,8 @@ Access = Literal[
 ]
 """How files are got; inferred from the host (see SOURCES), never a statement of the dataset."""
 
+Kind = Literal["same", "part_of", "contains", "derived_from", "source_of", "shares_patients"]
+
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
@@ -41,11 +43,12 @@ class Relation:
     """Overlap with another dataset: images or patients of one are in the other.
 
     ``kind`` is ``same`` (one dataset under two names), ``part_of`` (all of this is in ``other``),
-    ``contains``, ``derived_from`` (images of ``other``, changed or annotated anew), or
-    ``shares_patients``. ``source`` is where that is known from.
+    ``contains``, ``derived_from`` (images of ``other``, changed or annotated anew), ``source_of``
+    (its inverse), or ``shares_patients``. ``source`` is where that is known from. An ``other`` of
+    the form ``idc:<collection>`` is a collection of Imaging Data Commons without a record here.
     """
 
-    kind: Literal["same", "part_of", "contains", "derived_from", "shares_patients"]
+    kind: Kind
     other: str
     source: str
     patients: int | None = None
