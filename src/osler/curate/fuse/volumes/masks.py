@@ -60,6 +60,8 @@ def read_image(
             check_same(grid, grid_of(path, case, form), path, case)
         with reading(path, case):
             image = read_nifti(path, frame)
+        if frame is not None:  # a view of one frame would keep the whole cine in memory
+            image = replace(image, pixels=image.pixels.copy(order="K"))
         if len(paths) == 1:
             first = image
             break
