@@ -33,6 +33,7 @@ FAULTS: dict[str, str] = {
     "laterality": "left and right are swapped against the anatomy or the label's name",
     "orientation-tag": "EXIF orientation would turn the image away from its annotations",
     "unit-unknown": "the unit of the values cannot be told and the goal needs it",
+    "unit-other": "the values have another unit than the goal needs",
     "intensity": "the values contradict the unit that is stated",
     "suv": "a PET series lacks what its SUV is computed from",
     "checksum": "the content differs from the checksum that its source publishes",
