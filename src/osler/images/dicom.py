@@ -31,6 +31,7 @@ from .image import Axes, Image
 from .limits import MAX_FILE_BYTES, content_of
 from .modality import find_modality
 from .overlay import Overlay, overlays_of
+from .pet import pet_facts
 from .sniff import format_of_bytes, head_of
 
 _KEY_LENGTH = 16
@@ -341,6 +342,8 @@ def _meta(ds: Dataset) -> dict[str, str]:
         meta["overlays"] = str(planes)
     if "view" not in meta and raw(ds, "ViewCodeSequence"):
         meta["view"] = text(ds.ViewCodeSequence[0], "CodeMeaning") or "coded"
+    if meta["dicom_modality"] == "PT":
+        meta.update(pet_facts(ds))
     return meta
 
 

@@ -17,6 +17,7 @@ from .dicom_pixels import frame_count, has_pixels
 from .dicom_tags import numbers, text
 from .image import Image
 from .limits import check_shape
+from .pet import joined_factors
 from .sniff import format_of
 
 _TIMES = (
@@ -134,6 +135,8 @@ def _volume(slices: list[tuple[Path, Dataset]], folder: str | Path) -> Image:
     pixels, axes = arranged(planes, laid.order)
     first = images[laid.order[0][0]]
     meta = {**first.meta, "files": str(len(images))}
+    if "pet_units" in meta:
+        meta |= joined_factors([dict(images[spot].meta) for spot in laid.order[0]])
     if laid.notes:
         meta["warning"] = "; ".join(laid.notes)
     row, column = places[0].spacing
