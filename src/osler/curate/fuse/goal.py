@@ -82,6 +82,12 @@ class Goal:
         What becomes of labels that a source calls uncertain; None: meeting one is a fault.
     datasets
         Identifiers to choose from; empty: the whole catalogue.
+    near_copies
+        What becomes of re-encoded, cropped, mirrored and partial copies: ``keep`` them with their
+        original in one split, or ``drop`` them. Equal pictures are always kept once.
+    source_test
+        ``mix``: splits are ours alone. ``keep``: what a source calls its test set stays in test,
+        with everybody who is in it.
     """
 
     dimension: str | None = None
@@ -109,6 +115,8 @@ class Goal:
     intensity: Mapping[str, IntensityUnit] = field(default_factory=dict)
     uncertain: Uncertain | None = None
     on_fault: Literal["drop", "stop"] = "drop"
+    near_copies: Literal["keep", "drop"] = "keep"
+    source_test: Literal["mix", "keep"] = "mix"
     sources: tuple[GoalSource, ...] = ()
 
 
@@ -153,6 +161,8 @@ _READERS: Mapping[str, read.Reader] = {
     "intensity": read.units,
     "uncertain": read.one_of(get_args(Uncertain)),
     "on_fault": read.one_of(("drop", "stop")),
+    "near_copies": read.one_of(("keep", "drop")),
+    "source_test": read.one_of(("mix", "keep")),
     "sources": lambda where, value: _sources(where, value),
 }
 
