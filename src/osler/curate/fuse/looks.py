@@ -100,7 +100,9 @@ def features_of(look: Look) -> Features:
     """At most ``KEYPOINTS`` local features of a plane, the strongest ones."""
     import cv2
 
-    finder = cv2.SIFT_create(nfeatures=KEYPOINTS, contrastThreshold=0.01)
+    finder = cv2.SIFT_create(  # type: ignore[attr-defined]
+        nfeatures=KEYPOINTS, contrastThreshold=0.01
+    )
     places, descriptors = finder.detectAndCompute(look.grey, None)
     if descriptors is None:
         return Features(np.zeros((0, 4), np.float32), np.zeros((0, 128), np.float32))

@@ -83,8 +83,14 @@ def find_overlaps(
     found: list[Link] = []
     for kind in ("same", "turned"):
         found += _equal(shown, kind, sets)
-    found += _parts(shown, sets)
-    found += _near(shown, sets, executor or Here(), progress)
+    parts = _parts(shown, sets)
+    sure = {(link.one, link.two) for link in parts}
+    found += parts
+    found += [
+        link
+        for link in _near(shown, sets, executor or Here(), progress)
+        if (link.one, link.two) not in sure
+    ]
     return sorted(found, key=lambda link: (link.one, link.two, KINDS.index(link.kind)))
 
 
@@ -104,23 +110,20 @@ def _equal(shown: Sequence[Shown], kind: Kind, sets: Sets) -> list[Link]:
 def _parts(shown: Sequence[Shown], sets: Sets) -> list[Link]:
     """Pairs that share planes, by an index from planes to the cases that hold them."""
     holders: dict[int, list[int]] = {}
-    for number, one in enumerate(shown):
-        if not one.plain:
-            for plane in one.planes:
+    for number, case in enumerate(shown):
+        if not case.plain:
+            for plane in case.planes:
                 holders.setdefault(plane, []).append(number)
     shared: Counter[tuple[int, int]] = Counter()
     for cases in holders.values():
         if len(cases) <= _COMMON_PLANE:
-            for place, one in enumerate(cases):
-                shared.update((one, two) for two in cases[place + 1 :])
+            for place, first in enumerate(cases):
+                shared.update((first, second) for second in cases[place + 1 :])
     found = []
     for (one, two), count in sorted(shared.items()):
         smaller = min(len(shown[one].planes), len(shown[two].planes))
-        if count < min(smaller, _LEAST_PLANES) or sets.find(one) == sets.find(two):
-            continue
-        found.append(Link("part", one, two, round(count / smaller, 4)))
-    for link in found:
-        sets.join(link.one, link.two)
+        if count >= min(smaller, _LEAST_PLANES) and sets.find(one) != sets.find(two):
+            found.append(Link("part", one, two, round(count / smaller, 4)))
     return found
 
 

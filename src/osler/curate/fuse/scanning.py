@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from osler.core import BadFileError, InputError
@@ -31,9 +32,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """One case with what was read of it; ``told`` as of :func:`osler.curate.fuse.reading.read_case`.
+    """One case with what was read of it.
 
-    ``files`` are (path from the folder of the source, SHA-256, bytes).
+    ``told`` is as of :func:`osler.curate.fuse.reading.read_case`. ``files`` are (path from the
+    folder of the source, SHA-256, bytes).
     """
 
     source: Source
@@ -68,7 +70,7 @@ def scan_source(source: Source) -> list[Case]:
         Two of its cases have one key.
     """
     cases = sorted(layout_named(source.layout).scan(source), key=lambda case: case.key)
-    for one, two in zip(cases, cases[1:], strict=False):
+    for one, two in pairwise(cases):
         if one.key == two.key:
             raise InputError(f"{source.dataset} has two cases {one.key!r}; give each its own name")
     if not cases:

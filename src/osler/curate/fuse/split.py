@@ -54,14 +54,12 @@ def split_groups(
     wanted = {name: {kind: fractions[name] * n for kind, n in total.items()} for name in names}
     chosen = {group: name for group, name in (fixed or {}).items() if group in held}
     for group, name in chosen.items():
-        _take(wanted[name] if name in wanted else {}, held[group])
+        _take(wanted.get(name, {}), held[group])
     places = {group: derive_seed(seed, "split", group) for group in held}
-    for group in sorted(
-        held.keys() - chosen.keys(), key=lambda one: _turn(one, held, total, places)
-    ):
-        best = max(
-            names, key=lambda name: (_want(wanted[name], held[group], total), -names.index(name))
-        )
+    rest = held.keys() - chosen.keys()
+    for group in sorted(rest, key=lambda one: _turn(one, held, total, places)):
+        wishes = {name: _want(wanted[name], held[group], total) for name in names}
+        best = max(names, key=lambda name: (wishes[name], -names.index(name)))
         chosen[group] = best
         _take(wanted[best], held[group])
     return [chosen[group] for group in groups]
