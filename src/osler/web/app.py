@@ -24,7 +24,15 @@ from osler.curate.catalog import Catalog, load_catalog
 from .guard import Guard
 from .pages import REVIEW, Pages
 from .pictures import Pictures
-from .portal import Cache, Library, catalog_routes, home_routes
+from .portal import (
+    Cache,
+    Library,
+    RunFolders,
+    catalog_routes,
+    home_routes,
+    plan_routes,
+    run_routes,
+)
 from .review import routes
 from .room import Forged, NotLoggedIn, Room
 from .seals import Seals
@@ -85,6 +93,9 @@ def create_app(
     cache = Cache()
     app.include_router(home_routes(library, pages, cache, bool(runs), partial(_reviews, room)))
     app.include_router(catalog_routes(library, pages, cache))
+    app.include_router(plan_routes(library, pages, cache))
+    if runs:
+        app.include_router(run_routes(RunFolders([Path(one) for one in runs]), pages))
     if room is not None:
         app.include_router(routes(room))
     with as_file(files("osler.web").joinpath("static")) as folder:

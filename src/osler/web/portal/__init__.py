@@ -4,6 +4,20 @@ from .cache import Cache
 from .catalog import catalog_routes
 from .home import home_routes
 from .library import Library
+from .plans import plan_routes
+from .reports import run_routes
+from .runs import RunFolders, holds_runs
 from .selection import Selection, selection_from
 
-__all__ = ["Cache", "Library", "Selection", "catalog_routes", "home_routes", "selection_from"]
+__all__ = [
+    "Cache",
+    "Library",
+    "RunFolders",
+    "Selection",
+    "catalog_routes",
+    "holds_runs",
+    "home_routes",
+    "plan_routes",
+    "run_routes",
+    "selection_from",
+]

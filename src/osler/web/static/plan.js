@@ -1,0 +1,32 @@
+// The plan follows the form, and the address follows both.
+const form = document.getElementById("goal");
+const plan = document.getElementById("plan");
+let waiting = 0;
+let asking = null;
+
+function query() {
+  const fields = [...new FormData(form)].filter(([, text]) => text.trim());
+  return new URLSearchParams(fields).toString();
+}
+
+async function follow() {
+  asking?.abort();
+  asking = new AbortController();
+  plan.setAttribute("aria-busy", "true");
+  try {
+    const text = query();
+    const answer = await fetch(`/plan/figures?${text}`, { signal: asking.signal });
+    if (answer.status !== 200 && answer.status !== 400) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    plan.replaceChildren(...page.body.childNodes);
+    history.replaceState(null, "", `/plan?${text}`);
+  } catch (error) {
+    if (error.name === "AbortError") return;
+  }
+  plan.setAttribute("aria-busy", "false");
+}
+
+form.addEventListener("input", () => {
+  clearTimeout(waiting);
+  waiting = setTimeout(follow, 250);
+});
