@@ -10,6 +10,7 @@ from osler.curate.catalog.record import Dataset
 from .goal import Goal
 from .selection import counted_modalities, publisher_of
 
+_INVERSE = {"contains": "part_of", "source_of": "derived_from"}
 LARGEST = 0.5
 """A source with more than this share of its modality is flagged."""
 
@@ -63,8 +64,8 @@ def overlaps_of(datasets: Sequence[Dataset]) -> tuple[tuple[Overlap, ...], dict[
     """Overlaps within ``datasets``, and those not to be counted -> the one that has their samples.
 
     ``same`` keeps the largest of its group; ``part_of`` and ``contains`` keep the whole.
-    ``derived_from`` and ``shares_patients`` are told, and both are counted: images or annotations
-    differ, only a split must keep the patients together.
+    ``derived_from``, ``source_of`` and ``shares_patients`` are told, and both are counted: images
+    or annotations differ, only a split must keep the patients together.
     """
     chosen = {one.id: one for one in datasets}
     edges = {
@@ -83,15 +84,16 @@ def overlaps_of(datasets: Sequence[Dataset]) -> tuple[tuple[Overlap, ...], dict[
             inside.setdefault(part, whole)
     found: dict[tuple[str, ...], Overlap] = {}
     for (a, kind, b), link in sorted(edges.items()):
-        key = (*sorted((a, b)), {"contains": "part_of"}.get(kind, kind))
+        key = (*sorted((a, b)), _INVERSE.get(kind, kind))
         part = next((name for name in (a, b) if inside.get(name) in {a, b}), "")
         effect = (
             f"{part} is not counted again"
             if part
             else "both are counted; patients must stay together"
         )
-        if kind == "derived_from":
-            effect = f"{a} shows images of {b} again; patients must stay together"
+        if kind in {"derived_from", "source_of"}:
+            again, first = (a, b) if kind == "derived_from" else (b, a)
+            effect = f"{again} shows images of {first} again; patients must stay together"
         found.setdefault(key, Overlap(a, kind, b, link.source, link.patients, effect))
     return tuple(found.values()), inside
 
