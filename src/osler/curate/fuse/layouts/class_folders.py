@@ -27,7 +27,7 @@ TITLE = "Images in folders named after their class"
 
 OPTIONS = {
     "path": "where class, patient and split stand in a path: '{split}/{class}/{patient}_{*}'",
-    "patient_pattern": "where the patient stands in a file name: '{*}-{patient}-{*}'",
+    "patient_pattern": "where the patient stands in a file name or path: '{*}-{patient}-{*}'",
     "classes": "folder name -> class name, to join two spellings of one class",
     "split_leak": OPTION,
 }
@@ -112,7 +112,7 @@ def _case(
     patient = fields.get("patient", "")
     try:
         fetched(source.folder / path, key)
-        patient = patient or patient_from(source, path.stem, path, case=key)
+        patient = patient or patient_from(source, path, case=key)
     except LayoutError as error:
         fault, error.case = error, key
     return Case(

@@ -30,7 +30,7 @@ OPTIONS = {
     "images": "folder of the images, below that of the dataset",
     "boxes": "xywh (COCO), xywh1 (counting from 1), xyxy (two corners)",
     "exif": EXIF_OPTION,
-    "patient_pattern": "where the patient stands in the file name without suffix",
+    "patient_pattern": "where the patient stands in a file name (or path, if it has a /)",
     "split_leak": OPTION,
 }
 
@@ -156,7 +156,7 @@ def _case(
     try:
         image = _image(source, table, name, split, key)
         key = image.relative_to(source.folder).as_posix()
-        patient = patient_from(source, image.stem, path, case=key)
+        patient = patient_from(source, Path(key), case=key)
         size = _size(row, path, key)
         for mark in marks:
             read_object(mark, labels, joints, size, path, key, source, pixels=False)

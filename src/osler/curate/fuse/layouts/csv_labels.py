@@ -38,7 +38,7 @@ OPTIONS = {
     **COLUMNS,
     "classes": "value in the table -> name of the class or label",
     "table": "name of the table, if there are several; else all of one convention are read",
-    "patient_pattern": "where the patient stands in the file name without suffix",
+    "patient_pattern": "where the patient stands in a file name (or path, if it has a /)",
     "split_leak": OPTION,
 }
 
@@ -177,7 +177,7 @@ def _case(
         key, image = found.as_posix(), source.folder / found
         flags += [variant] if variant else []
         value = _value(row, meaning, names, path, number, key)
-        patient = patient or patient_from(source, found.stem, path, case=key)
+        patient = patient or patient_from(source, found, case=key)
         fetched(image, key)
     except LayoutError as error:
         fault, error.case = error, key

@@ -29,7 +29,7 @@ OPTIONS = {
     "classes": "names of the classes in order, in place of the yaml",
     "unlabelled": "an image without text file: unknown (not annotated) or background (no object)",
     "exif": EXIF_OPTION,
-    "patient_pattern": "where the patient stands in the file name without suffix",
+    "patient_pattern": "where the patient stands in a file name (or path, if it has a /)",
     "split_leak": OPTION,
 }
 
@@ -211,7 +211,7 @@ def _case(
     info = {"text": text.as_posix(), "there": there, "labels": labels, "joints": joints}
     try:
         fetched(source.folder / path, key)
-        patient = patient_from(source, path.stem, path, case=key)
+        patient = patient_from(source, path, case=key)
         if there:
             objects_of(
                 source.folder / text, key, labels, joints, header_of(source.folder / path, key)[:2]

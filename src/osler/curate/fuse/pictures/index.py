@@ -30,7 +30,7 @@ class PictureIndex:
         """The image that a row names, and the variant that it is (``downsampled``), if one."""
         wanted = inside(self.folder, name, table, case).relative_to(self.folder)
         depth = len(wanted.parts)
-        for n in range(max(1, depth - 1)):  # a table may begin its paths with the set's own name
+        for n in range(depth):  # a table may begin its paths with the set's own name
             part = Path(*wanted.parts[n:])
             if part in self.known:
                 self.used.add(part)

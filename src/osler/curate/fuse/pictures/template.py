@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import PurePath
 
 from osler.core import InputError
 
@@ -88,8 +89,11 @@ class Template:
         return found if at == len(text) else None
 
 
-def patient_from(source: Source, text: str, path: object, *, case: str = "") -> str:
-    """The patient that option ``patient_pattern`` finds in ``text``; empty without the option.
+def patient_from(source: Source, path: PurePath, *, case: str = "") -> str:
+    """The patient that option ``patient_pattern`` finds in a path; empty without the option.
+
+    A pattern with ``/`` is held against the whole path below the dataset, any other against the
+    name of the file; both without the suffix.
 
     Raises
     ------
@@ -104,11 +108,12 @@ def patient_from(source: Source, text: str, path: object, *, case: str = "") -> 
             f"source {source.dataset}: option 'patient_pattern' holds no {{patient}}; "
             "write it as in '{patient}_{*}'"
         )
+    text = path.with_suffix("").as_posix() if "/" in pattern else path.stem
     found = Template.of(pattern).fields(text)
     if found is None:
         raise LayoutError(
             "patient-unknown",
-            path,
+            source.folder / path,
             f"the name {text[:80]!r} does not fit the patient pattern {pattern!r}",
             "correct the pattern or rename the file",
             case=case,
