@@ -19,6 +19,7 @@ from osler.core import BadFileError, content_hash
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS reading (key TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS note (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS file (key TEXT PRIMARY KEY, sha256 TEXT NOT NULL, bytes INTEGER NOT NULL)
 """
 
@@ -54,6 +55,15 @@ class Journal:
         """Store a result (plain JSON)."""
         data = zlib.compress(json.dumps(value, separators=(",", ":")).encode(), 1)
         self._database.execute("INSERT OR REPLACE INTO reading VALUES (?, ?)", (key, data))
+
+    def note(self, key: str, value: str) -> None:
+        """Store a fact about the run."""
+        self._database.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (key, value))
+
+    def noted(self, key: str) -> str:
+        """A fact about the run; empty if it was never noted."""
+        row = self._database.execute("SELECT value FROM note WHERE key = ?", (key,)).fetchone()
+        return "" if row is None else str(row[0])
 
     def hashes(self, keys: Iterable[str]) -> dict[str, tuple[str, int]]:
         """SHA-256 and size of the files whose stamps are known."""

@@ -16,11 +16,11 @@ SPLITS = ("train", "val", "test")
 
 
 def split_groups(
-    groups: Sequence[Hashable],
-    strata: Sequence[Collection[Hashable]],
+    groups: Sequence[str],
+    strata: Sequence[Collection[str]],
     fractions: Mapping[str, float],
     seed: object,
-    fixed: Mapping[Hashable, str] | None = None,
+    fixed: Mapping[str, str] | None = None,
 ) -> list[str]:
     """The split of each case, by its group.
 
@@ -57,7 +57,7 @@ def split_groups(
         _take(wanted.get(name, {}), held[group])
     places = {group: derive_seed(seed, "split", group) for group in held}
     rest = held.keys() - chosen.keys()
-    for group in sorted(rest, key=lambda one: _turn(one, held, total, places)):
+    for group in sorted(map(str, rest), key=lambda one: _turn(one, held, total, places)):
         wishes = {name: _want(wanted[name], held[group], total) for name in names}
         best = max(names, key=lambda name: (wishes[name], -names.index(name)))
         chosen[group] = best
@@ -92,8 +92,9 @@ def _turn(
 def _want(
     wanted: Mapping[Hashable, float], counts: Counter[Hashable], total: Mapping[Hashable, int]
 ) -> float:
-    """How much a split still lacks of what a group holds, as shares of each stratum."""
-    return sum(wanted[kind] / total[kind] * (1 if kind is not None else 2) for kind in counts)
+    """How much a split still lacks of what a group holds, as shares: of cases, and of strata."""
+    lacks = [wanted[kind] / total[kind] for kind in counts if kind is not None]
+    return wanted[None] / total[None] + (sum(lacks) / len(lacks) if lacks else 0.0)
 
 
 def _take(wanted: dict[Hashable, float], counts: Counter[Hashable]) -> None:
