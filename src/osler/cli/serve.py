@@ -1,4 +1,4 @@
-"""``osler serve``: the review page over a queue, for people with a browser."""
+"""``osler serve``: the catalogue, runs and the review of a queue, for people with a browser."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import secrets
 import socket
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,9 +26,13 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @app.command()
 def serve(
     place: Annotated[
-        Path,
-        typer.Argument(metavar="QUEUE|ROUND", help="A queue.sqlite, or the folder of a round."),
-    ],
+        Path | None,
+        typer.Argument(
+            metavar="[QUEUE|ROUND|FOLDER]",
+            help="A queue.sqlite or the folder of a round, to review; or a folder of runs and "
+            "fused sets, to read. Without it the catalogue alone is served.",
+        ),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8765,
     name: Annotated[
@@ -43,37 +47,35 @@ def serve(
         Path | None,
         typer.Option(metavar="FOLDER", help="Folder of the images. Default: the round."),
     ] = None,
+    runs: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="Folder of runs or fused sets to list; repeat it."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the address as JSON.")] = False,
 ) -> None:
-    """Serve the review page of a queue until Ctrl-C, and print the address with its token.
+    """Serve the catalogue, plans, runs and the review of a queue until Ctrl-C.
 
-    Whoever opens the address says a name and decides tasks. Every decision is on disk before the
-    next task is shown; stop and start as you like.
+    Prints one address. The catalogue, plans and reports can be read by everybody who reaches the
+    page. With a queue the address holds a token: whoever opens it says a name and decides tasks.
+    Every decision is on disk before the next task is shown; stop and start as you like.
     """
     for package in ("fastapi", "uvicorn"):
         if find_spec(package) is None:
             raise MissingError(f"osler serve needs {package}: pip install 'osler[web]'")
     import uvicorn
 
-    from osler.web import create_app
-
-    queue = find_queue(place)
-    folder = _image_folder(place, queue, images)
-    _check_images(queue, folder)
-    token = _token(token_file)
+    queue, folders = _places(place, runs or [])
     local = host in LOOPBACK
-    web = create_app(
-        queue,
-        folder,
-        token=token,
-        title=_title(queue),
-        hosts=(*LOOPBACK, host, socket.gethostname(), *(name or [])),
-        any_address=not local,
-    )
-    with closing(web.state.room.queue), _listen(host, port) as listening:
-        url = f"http://{_shown(host)}:{listening.getsockname()[1]}/login#token={token}"
-        say = {"url": url, "queue": str(queue), "tasks": web.state.room.queue.brief("x").tasks}
-        typer.echo(json.dumps(say) if as_json else url)
+    if folders and not local:
+        raise InputError(
+            f"reports show images and answers to everybody who reaches {host}; serve {folders[0]} "
+            "on this machine only, and let others in by a tunnel (ssh -L)"
+        )
+    with ExitStack() as stack:
+        web, say, path = _application(stack, place, queue, folders, token_file, images, host, name)
+        listening = stack.enter_context(_listen(host, port))
+        say["url"] = f"http://{_shown(host)}:{listening.getsockname()[1]}{path}"
+        typer.echo(json.dumps(say) if as_json else say["url"])
         sys.stdout.flush()
         if not local:
             typer.echo(
@@ -85,7 +87,63 @@ def serve(
             web, log_level="warning", access_log=False, server_header=False, lifespan="on"
         )
         _run(uvicorn.Server(config), listening)
-    typer.echo(f"stopped; all decisions are in {queue}", err=True)
+    typer.echo(f"stopped; all decisions are in {queue}" if queue else "stopped", err=True)
+
+
+def _places(place: Path | None, runs: list[Path]) -> tuple[Path | None, list[Path]]:
+    """The queue to review and the folders of runs to list, of what was named."""
+    from osler.web.portal import holds_runs
+
+    for folder in runs:
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder of runs")
+    if place is None:
+        return None, runs
+    try:
+        return find_queue(place), runs
+    except InputError:
+        if not place.is_dir() or (place / "round.json").is_file() or not holds_runs(place):
+            raise
+    return None, [place, *runs]
+
+
+def _application(
+    stack: ExitStack,
+    place: Path | None,
+    queue: Path | None,
+    folders: list[Path],
+    token_file: Path | None,
+    images: Path | None,
+    host: str,
+    names: list[str] | None,
+) -> tuple[Any, dict[str, Any], str]:
+    """The application, what is said of it, and the path to open first."""
+    from osler.web import create_app
+
+    hosts = (*LOOPBACK, host, socket.gethostname(), *(names or []))
+    if place is None or queue is None:
+        for option, value in (("--images", images), ("--token-file", token_file)):
+            if value is not None:
+                raise InputError(f"{option} is for a queue; name a queue.sqlite or a round as well")
+        web = create_app(hosts=hosts, any_address=host not in LOOPBACK, runs=folders)
+        say = {"url": "", "datasets": len(web.state.library.records), "runs": len(folders)}
+        web.state.library.warm()
+        return web, say, "/runs" if folders else "/"
+    folder = _image_folder(place, queue, images)
+    _check_images(queue, folder)
+    token = _token(token_file)
+    web = create_app(
+        queue,
+        folder,
+        token=token,
+        title=_title(queue),
+        hosts=hosts,
+        any_address=host not in LOOPBACK,
+        runs=folders,
+    )
+    held = stack.enter_context(closing(web.state.room.queue))
+    say = {"url": "", "queue": str(queue), "tasks": held.brief("x").tasks}
+    return web, say, f"/login#token={token}"
 
 
 def _run(server: Any, listening: socket.socket) -> None:

@@ -18,7 +18,10 @@ async function follow() {
     const answer = await fetch(`/plan/figures?${text}`, { signal: asking.signal });
     if (answer.status !== 200 && answer.status !== 400) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const opened = [...plan.querySelectorAll("details[open]")].map((one) => one.dataset.key);
     plan.replaceChildren(...page.body.childNodes);
+    for (const one of plan.querySelectorAll("details"))
+      one.open = opened.includes(one.dataset.key);
     history.replaceState(null, "", `/plan?${text}`);
   } catch (error) {
     if (error.name === "AbortError") return;
