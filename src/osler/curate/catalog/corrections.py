@@ -17,8 +17,8 @@ from typing import Any
 
 from osler.core import InputError, UnknownNameError
 
-from .merging import row_value
-from .record import Dataset, SourceRow
+from .merging import changed
+from .record import Dataset
 
 MADE_BY = "Osler"
 """Key of ``facts`` under which corrections are told."""
@@ -63,8 +63,6 @@ def _with(record: Dataset, row: Mapping[str, Any]) -> Dataset:
     becomes = tuple(row["becomes"]) if isinstance(row["becomes"], list) else row["becomes"]
     if becomes == was:
         raise InputError(f"the correction of {field} of {record.id} changes nothing; remove it")
-    changed: dict[str, Any] = {field: becomes}
-    changed["rows"] = tuple(_keeping(record, one, field, becomes) for one in record.rows)
     told = {
         "was": list(was) if isinstance(was, tuple) else was,
         "why": row["why"],
@@ -72,15 +70,12 @@ def _with(record: Dataset, row: Mapping[str, Any]) -> Dataset:
     }
     facts = dict(record.facts)
     facts[MADE_BY] = {**facts.get(MADE_BY, {}), f"corrected {field}": told}
-    changed["flags"] = tuple(sorted({*record.flags, "corrected"}))
-    return replace(record, facts=facts, **changed)
+    flags = {*record.flags, "corrected"} - _MENDED.get(field, frozenset())
+    return replace(changed(record, field, becomes), facts=facts, flags=tuple(sorted(flags)))
 
 
-def _keeping(record: Dataset, row: SourceRow, field: str, becomes: Any) -> SourceRow:
-    """The source row with its own value of a field that the record no longer has."""
-    said = row_value(record, row, field)
-    same = set(said) == set(becomes) if isinstance(said, tuple) else said == becomes
-    says = {name: value for name, value in row.says.items() if name != field}
-    if not same:
-        says[field] = list(said) if isinstance(said, tuple) else said
-    return replace(row, says=says)
+_MENDED = {
+    "targets": frozenset({"target_conflicts_structure"}),
+    "structures": frozenset({"target_conflicts_structure"}),
+}
+"""Flags that no longer hold once a field is corrected."""

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
+
+from osler.core import BadFileError
 
 from .record import Dataset, Relation, SourceRow
 
@@ -27,12 +30,41 @@ class Catalog:
 
 @cache
 def load_catalog() -> Catalog:
-    """The catalogue that ships with Osler."""
-    content = files("osler.curate.catalog").joinpath("records.jsonl").read_bytes()
+    """The catalogue that ships with Osler: the table, and the entries of ``added/``.
+
+    Raises
+    ------
+    BadFileError
+        An entry is wrong; ``osler catalog check`` tells all that is wrong in it.
+    """
+    home = files("osler.curate.catalog")
+    content = home.joinpath("records.jsonl").read_bytes()
     records = [dataset_from(json.loads(line)) for line in content.splitlines() if line.strip()]
+    for path in added_files():
+        content += path.read_bytes()
+        records.append(_added(path))
+    if added_files():
+        from .relations import related
+
+        records = list(related(records, ()))
     return Catalog(
         tuple(sorted(records, key=lambda one: one.id)), hashlib.sha256(content).hexdigest()
     )
+
+
+def added_files() -> tuple[Path, ...]:
+    """The entries that contributors added, one file a dataset, by name."""
+    folder = Path(str(files("osler.curate.catalog").joinpath("added")))
+    return tuple(sorted(p for p in folder.glob("*") if p.suffix in {".json", ".toml"}))
+
+
+def _added(path: Path) -> Dataset:
+    from .entry import read_entry, record_of, wrong_entry
+
+    row = read_entry(path)
+    for field, what in wrong_entry(row):
+        raise BadFileError(path, f"{field}: {what}", "osler catalog check tells all of it")
+    return record_of(row)
 
 
 _NAMES = frozenset(one.name for one in fields(Dataset))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +205,21 @@ def row_value(record: Dataset, row: SourceRow, field: str) -> Any:
     """
     value = row.says.get(field, getattr(record, field))
     return tuple(value) if isinstance(value, list) else value
+
+
+def changed(record: Dataset, field: str, value: Any) -> Dataset:
+    """The record with another value; its source rows go on saying what they said."""
+    values: dict[str, Any] = {field: value}
+    rows = tuple(_keeping(record, row, field, value) for row in record.rows)
+    return replace(record, rows=rows, **values)
+
+
+def _keeping(record: Dataset, row: SourceRow, field: str, value: Any) -> SourceRow:
+    said = row_value(record, row, field)
+    says = {name: one for name, one in row.says.items() if name != field}
+    if not _agree(said, value):
+        says[field] = list(said) if isinstance(said, tuple) else said
+    return replace(row, says=says)
 
 
 def row_of(record: Dataset) -> dict[str, Any]:

@@ -8,7 +8,7 @@ that the catalogue does not hold is written ``idc:<collection>``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
@@ -43,7 +43,7 @@ def shipped() -> tuple[Mapping[str, Any], ...]:
 def related(
     records: Iterable[Dataset], statements: Iterable[Mapping[str, Any]] | None = None
 ) -> tuple[Dataset, ...]:
-    """Records with their relations, both directions of each.
+    """Records with their relations, both directions of each: stated here, or by a record itself.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def related(
     """
     known = {one.id: one for one in records}
     found: dict[str, dict[tuple[str, str], Relation]] = {}
-    for row in shipped() if statements is None else statements:
+    for row in (*(shipped() if statements is None else statements), *_own(known.values())):
         if row["kind"] not in INVERSE:
             raise UnknownNameError("kind of relation", row["kind"], INVERSE)
         one, other, kind = row["one"], row["other"], row["kind"]
@@ -66,6 +66,19 @@ def related(
     return tuple(
         replace(one, relations=_joined(one, found.get(one.id, {}))) for one in known.values()
     )
+
+
+def _own(records: Iterable[Dataset]) -> Iterator[Mapping[str, Any]]:
+    """The relations that records hold already, as statements."""
+    for record in records:
+        for step in record.relations:
+            yield {
+                "one": record.id,
+                "kind": step.kind,
+                "other": step.other,
+                "source": step.source,
+                "patients": step.patients,
+            }
 
 
 def _joined(record: Dataset, found: Mapping[tuple[str, str], Relation]) -> tuple[Relation, ...]:

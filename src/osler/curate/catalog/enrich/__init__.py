@@ -7,7 +7,7 @@ sees what is known from where and a newer package can replace its own facts only
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from osler.core import InputError, UnknownNameError
@@ -74,8 +74,6 @@ def enriched(records: Iterable[Dataset], packages: Iterable[str] = ()) -> Enrich
 
 def _without(record: Dataset, package: str) -> Dataset:
     """The record without what another version of a package said."""
-    from dataclasses import replace
-
     kept: dict[str, Any] = {
         key: value for key, value in record.facts.items() if key.split(" ")[0] != package
     }

@@ -7,13 +7,14 @@ from the images; it has its own licence and is counted apart.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from osler.curate.licences import licence_named
 
+from ..merging import changed
 from ..record import Dataset
 from .package import folder, with_facts
 
@@ -117,8 +118,7 @@ def _enriched(
     if facts is not None:
         own = {**facts.get("licences", {}), **facts.get("annotation_licences", {})}
         return replace(
-            with_facts(record, key, facts),
-            licences=tuple(sorted(own)),
+            changed(with_facts(record, key, facts), "licences", tuple(sorted(own))),
             annotation_licences=tuple(sorted(facts.get("annotation_licences", {}))),
             licence_source=f"{key} (series of the collection itself)",
         )
@@ -131,8 +131,7 @@ def _enriched(
         for licence in by_collection.get(collection, {}).get("licences", {})
     }
     return replace(
-        with_facts(record, key, result),
-        licences=tuple(sorted(images)),
+        changed(with_facts(record, key, result), "licences", tuple(sorted(images))),
         annotation_licences=tuple(result["annotation_licences"]),
         licence_source=f"{key} (analysis result; images of the collections it annotates)",
     )
@@ -151,10 +150,3 @@ def _index(place: Path | None) -> Any:
 
 def _listed(text: str | None) -> list[str]:
     return sorted(part.strip() for part in (text or "").split(",") if part.strip())
-
-
-def shared_with(facts: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, int]]:
-    """Collections that share patients with a record's own, from its stored facts."""
-    for key, told in facts.items():
-        if key.split(" ")[0] == PACKAGE:
-            yield from told.get("shares_patients", {}).items()

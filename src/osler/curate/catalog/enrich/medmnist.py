@@ -14,6 +14,7 @@ from typing import Any
 from osler.core import BadFileError
 from osler.curate.licences import licence_named
 
+from ..merging import changed
 from ..record import Dataset
 from .package import folder, with_facts
 
@@ -91,4 +92,5 @@ def _enriched(record: Dataset, key: str, found: dict[str, dict[str, Any]]) -> Da
     told = with_facts(record, key, found[record.id])
     if record.licences:
         return told
-    return replace(told, licences=tuple(found[record.id]["licences"]), licence_source=key)
+    licences = tuple(found[record.id]["licences"])
+    return replace(changed(told, "licences", licences), licence_source=key)
