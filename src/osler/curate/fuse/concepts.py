@@ -8,16 +8,13 @@ Modifier). A name that the table does not list means nothing here: nothing is gu
 
 from __future__ import annotations
 
-import re
-import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Literal
 
 from osler.core import UnknownNameError
 
+from .concept_table import forms, meanings, names, words_of
 from .sample import Concept, Side
 
 Status = Literal["exact", "broader", "narrower", "unmapped"]
@@ -31,27 +28,6 @@ _SIDES: dict[str, Side] = {
     "right": "right", "r": "right", "rt": "right", "dex": "right",
 }  # fmt: skip
 _BOTH = frozenset({"both", "bilateral"})
-_FILLERS = frozenset({"the", "of", "and", "a", "an"})
-
-
-@dataclass(frozen=True, slots=True)
-class Meaning:
-    """One row of the table: a concept without its side, and how it lies among the others.
-
-    ``side`` is ``sided`` (takes left or right), ``right`` (lies on the right only) or empty.
-    ``is_a`` are more general meanings, ``part_of`` what it lies inside, ``whole`` the concepts
-    that together make all of it.
-    """
-
-    id: str
-    text: str
-    scheme: str
-    code: str
-    side: str = ""
-    is_a: tuple[str, ...] = ()
-    part_of: tuple[str, ...] = ()
-    whole: tuple[str, ...] = ()
-    synonyms: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,62 +44,13 @@ class Match:
     how: str
 
 
-@cache
-def meanings() -> dict[str, Meaning]:
-    """All rows of the table, by identifier."""
-    text = files("osler.curate.fuse").joinpath("concepts.tsv").read_text("utf-8")
-    rows = [line.split("\t") for line in text.splitlines() if line and line[0] != "#"]
-    found = {}
-    for id, name, scheme, code, side, is_a, part_of, whole, synonyms in rows[1:]:
-        up, inside, all_of = (tuple(column.split()) for column in (is_a, part_of, whole))
-        names = tuple(one.strip() for one in synonyms.split(";") if one.strip())
-        found[id] = Meaning(id, name, scheme, code, side, up, inside, all_of, names)
-    return found
-
-
-def words_of(text: str) -> tuple[str, ...]:
-    """``text`` as lower-case words: camel case and punctuation split, accents dropped.
-
-    Examples
-    --------
-    >>> words_of("Kidney (L)"), words_of("RKid"), words_of("lung_upper-lobe.left")
-    (('kidney', 'l'), ('r', 'kid'), ('lung', 'upper', 'lobe', 'left'))
-    """
-    plain = unicodedata.normalize("NFKD", text).replace("'", "").replace("\u2019", "")
-    plain = "".join(one for one in plain if not unicodedata.combining(one))
-    split = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", plain)
-    return tuple(re.findall(r"[^\W_]+", split.lower()))
-
-
-def _forms(words: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The words as given, and without articles and prepositions."""
-    yield words
-    bare = tuple(word for word in words if word not in _FILLERS)
-    if bare and bare != words:
-        yield bare
-
-
-@cache
-def _names() -> dict[tuple[str, ...], str]:
-    """Words of every name (and its plural) to the identifier."""
-    found: dict[tuple[str, ...], str] = {}
-    plurals: dict[tuple[str, ...], str] = {}
-    for id, meaning in meanings().items():
-        for name in (id, meaning.text, *meaning.synonyms):
-            for words in _forms(words_of(name)):
-                if found.setdefault(words, id) != id:
-                    raise UnknownNameError("concept of one meaning", name, [id, found[words]])
-                plurals.setdefault((*words[:-1], words[-1] + "s"), id)
-    return {**plurals, **found}
-
-
 def _look_up(words: tuple[str, ...]) -> str:
     """Identifier of exactly these words, joined or apart (``gall bladder``, ``gallbladder``)."""
-    names = _names()
-    for form in _forms(words):
+    known = names()
+    for form in forms(words):
         for spelling in (form, ("".join(form),)):
-            if spelling in names:
-                return names[spelling]
+            if spelling in known:
+                return known[spelling]
     return ""
 
 
@@ -210,8 +137,8 @@ def key_named(text: str) -> str:
     return found.key
 
 
-def wider(key: str) -> tuple[str, ...]:
-    """What the concept is a kind or a part of, one step: without side, general, containing.
+def wider(key: str, *, inside: bool = True) -> tuple[str, ...]:
+    """What the concept is a kind of and, if ``inside``, a part of, one step up.
 
     Examples
     --------
@@ -224,20 +151,20 @@ def wider(key: str) -> tuple[str, ...]:
         return ()
     side = side or (meaning.side if meaning.side == "right" else "")
     up = [id] if ":" in key else []
-    for other in (*meaning.is_a, *meaning.part_of):
+    for other in (*meaning.is_a, *(meaning.part_of if inside else ())):
         sided = side and meanings()[other].side == "sided"
         up.append(f"{other}:{side}" if sided else other)
     return tuple(up)
 
 
-def nearest(key: str, among: Collection[str]) -> str:
+def nearest(key: str, among: Collection[str], *, inside: bool = True) -> str:
     """The key itself or the nearest wider one that is ``among`` these; empty if none is."""
     level, seen = [key], {key}
     while level:
         for one in level:
             if one in among:
                 return one
-        level = [up for one in level for up in wider(one) if up not in seen]
+        level = [up for one in level for up in wider(one, inside=inside) if up not in seen]
         seen.update(level)
     return ""
 
@@ -245,6 +172,11 @@ def nearest(key: str, among: Collection[str]) -> str:
 def is_within(key: str, other: str) -> bool:
     """True if ``key`` is ``other``, or a kind or part of it."""
     return nearest(key, (other,)) == other
+
+
+def is_kind_of(key: str, other: str) -> bool:
+    """True if ``key`` is ``other`` or a kind of it: a left kidney is a kidney, no abdomen."""
+    return nearest(key, (other,), inside=False) == other
 
 
 def parts_of(key: str) -> tuple[tuple[str, ...], ...]:

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 Looks = Literal["HU", "shifted", "window", "inverted", "scaled", ""]
 """What CT values look like; empty: they do not tell."""
 
-AIR, TISSUE = -1000.0, 40.0
 _SAMPLE = 400_000
 _BINS = 200
+_DARK = 0.005
+_SATURATED = 0.0005
 _SHARE = 0.03
 """Least share of the values that makes a peak: of all for air, of the rest for tissue."""
 
@@ -68,29 +69,46 @@ def ct_evidence(pixels: NDArray[Any], meta: Mapping[str, str] | None = None) -> 
         return CtEvidence("", "the values are nearly all the same")
     rim, core = _corners_and_middle(pixels, padding)
     if values.min() >= 0 and values.max() <= 255:
-        if rim > core + 0.25 * np.ptp(values):
-            return CtEvidence("inverted", "its values are 0 to 255 and the air is the brightest")
-        return CtEvidence("window", "its values are 0 to 255, those of a display window")
+        return _display(values, rim, core, pixels.dtype == np.uint8)
+    dark = float(np.mean(values < -500))
+    if dark > _DARK:
+        return CtEvidence("HU", f"{dark:.0%} of its values lie below -500, as those of air do")
     peaks = _peaks(values)
     if peaks is None:
         return CtEvidence("", "air and soft tissue cannot be told apart")
-    return _judged(*peaks, rim, core)
+    return _judged(values, *peaks, rim, core)
 
 
-def _judged(low: float, high: float, rim: float, core: float) -> CtEvidence:
-    apart, middle = high - low, (low + high) / 2
+def _display(values: NDArray[np.float64], rim: float, core: float, byte: bool) -> CtEvidence:
+    """Values of 0 to 255: a display if they are bytes, fill that range to both ends, or 0 to 1."""
+    top = float(values.max())
+    if top <= 1 and not byte:
+        return CtEvidence("window", "its values are 0 to 1")
+    ends = float(np.mean(values == 0)), float(np.mean(values == 255))
+    filled = min(ends) >= _SATURATED and np.array_equal(values, np.rint(values))
+    if not filled and not byte:
+        return CtEvidence("", f"its values are {values.min():g} to {top:g}")
+    if rim > core + 0.25 * np.ptp(values):
+        return CtEvidence("inverted", "its values are 0 to 255 and the air is the brightest")
+    return CtEvidence("window", "its values are 0 to 255, as those of a display window are")
+
+
+def _judged(
+    values: NDArray[np.float64], low: float, high: float, rim: float, core: float
+) -> CtEvidence:
+    """What values that hold no air of -1000 look like; each rule needs more than one sign."""
+    apart = high - low
     places = f"its peaks lie at {low:.0f} and {high:.0f}"
-    if abs(low - AIR) <= 60 and apart <= 1400:
-        return CtEvidence("HU", places, low, high)
-    if apart > 200 and rim > middle > core:
+    above = float(np.mean(values > high + 150))
+    if 600 < apart < 1300 and rim > (low + high) / 2 > core and above < _DARK:
         return CtEvidence("inverted", f"{places} and its air is the brightest", low, high)
-    if 880 <= apart <= 1240 and abs(low - AIR) > 300:
-        shift = round(AIR - low)
-        shift = -1024 if abs(shift + 1024) <= 40 else shift
-        return CtEvidence(
-            "shifted", f"{places}: offset by {-shift} from HU", low, high, float(shift)
-        )
-    if abs(low - AIR) > 60 and (apart > 1400 or (200 < apart < 700 and low > -60)):
+    air = float(np.mean((values > -76) & (values < 324)))
+    tissue = float(np.mean((values > 874) & (values < 1144)))
+    below = float(np.mean(values < -100))
+    if air > 0.02 and tissue > 0.1 and below < 0.001:
+        return CtEvidence("shifted", f"{places}, where HU has air at -1000 and tissue at 40: "
+                          "offset by 1024", low, high, -1024.0)  # fmt: skip
+    if below < 0.001 and apart > 1400 and abs(rim - low) < apart / 10:
         return CtEvidence("scaled", f"{places}, {apart:.0f} apart and not about 1040: the rescale "
                           "of its header was lost", low, high)  # fmt: skip
     return CtEvidence("", places, low, high)

@@ -10,7 +10,8 @@ from importlib.resources import files
 from osler.core import UnknownNameError
 
 from .case import Source
-from .concepts import Status, words_of
+from .concept_table import words_of
+from .concepts import Status, is_kind_of
 
 BACKGROUND, IGNORE = "background", "ignore"
 """Decisions that are no concept: known to be nothing, and not to be learnt from."""
@@ -43,6 +44,12 @@ class LabelTable:
             return next((row for row in self.rows if row.native == native), None)
         words = words_of(text or native)
         return next((row for row in self.rows if words_of(row.text) == words), None)
+
+    def row_called(self, key: str) -> Row | None:
+        """The row of a concept, or the only one that is a kind of it; None if there is none."""
+        exact = [row for row in self.rows if row.key == key]
+        kinds = exact or [row for row in self.rows if is_kind_of(row.key, key)]
+        return kinds[0] if len(kinds) == 1 else None
 
 
 def _plain(text: str) -> str:

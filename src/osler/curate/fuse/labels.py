@@ -15,7 +15,8 @@ from typing import Any, Literal
 from osler.core import content_hash
 
 from .case import Kind, Source
-from .concepts import Status, concept_for, concept_of, is_within, key_named, words_of
+from .concept_table import words_of
+from .concepts import Status, concept_for, concept_of, is_kind_of, key_named
 from .faults import LayoutError
 from .label_tables import BACKGROUND, IGNORE, LabelTable, Row, table_for
 from .sample import Concept
@@ -125,10 +126,12 @@ def label_map_for(
         labels = {row.native: row.text for row in table.rows}
     _check_names(source, labels)
     chosen = {words_of(name): value for name, value in (overrides or {}).items()}
+    # One label of a file of its own (a region, one organ) is not numbered as the dataset is.
+    alone = list(labels) == ["1"] and table is not None and len(table.rows) > 1
     entries = tuple(
-        _entry(source, table, native, text, chosen) for native, text in sorted(
-            labels.items(), key=lambda item: _order(item[0]))
-    )  # fmt: skip
+        _entry(source, table, native, text, chosen, alone)
+        for native, text in sorted(labels.items(), key=lambda item: _order(item[0]))
+    )
     used = table.name if table and any(one.decided_by == "table" for one in entries) else ""
     plain = [source.dataset, kind, used, [_plain(one) for one in entries]]
     return LabelMap(
@@ -158,26 +161,31 @@ def _entry(
     native: str,
     text: str,
     chosen: Mapping[tuple[str, ...], str],
+    alone: bool,
 ) -> Entry:
     decision = chosen.get(words_of(text)) if words_of(text) else None
     decision = decision or chosen.get(words_of(native))
     if decision is not None:
         return _decided(native, text, decision)
-    if " ".join(words_of(text)) in _NOTHING:
-        return Entry(native, text, BACKGROUND, None, "exact", "name")
-    if " ".join(words_of(text)) in _IGNORED:
-        return Entry(native, text, IGNORE, None, "exact", "name")
-    row = table.row_of(native, text) if table else None
-    named = concept_for(text)
-    if table is not None and table.by == "id" and named.status == "exact":
-        _check_agrees(source, table, row, native, text, named.key)
-    if row is not None:
-        if row.key in (BACKGROUND, IGNORE):
-            return Entry(native, text or row.text, row.key, None, "exact", "table", row.note)
-        return Entry(native, text or row.text, row.key, concept_of(row.key), row.status, "table",
-                     row.note)  # fmt: skip
-    return Entry(native, text, named.key, named.concept, named.status, "name",
-                 named.how)  # fmt: skip
+    named = _named(text)
+    row = table and (table.row_called(named) if alone and named else table.row_of(native, text))
+    if table is not None and table.by == "id" and named and not alone:
+        _check_agrees(source, table, row or None, native, text, named)
+    if row:
+        concept = None if row.key in (BACKGROUND, IGNORE) else concept_of(row.key)
+        return Entry(native, text or row.text, row.key, concept, row.status, "table", row.note)
+    if named in (BACKGROUND, IGNORE):
+        return Entry(native, text, named, None, "exact", "name")
+    match = concept_for(text)
+    return Entry(native, text, match.key, match.concept, match.status, "name", match.how)
+
+
+def _named(text: str) -> str:
+    """What a name says: a key, ``background``, ``ignore``, or nothing."""
+    plain = " ".join(words_of(text))
+    if plain in _NOTHING:
+        return BACKGROUND
+    return IGNORE if plain in _IGNORED else concept_for(text).key
 
 
 def _decided(native: str, text: str, decision: str) -> Entry:
@@ -190,10 +198,14 @@ def _decided(native: str, text: str, decision: str) -> Entry:
 def _check_agrees(
     source: Source, table: LabelTable, row: Row | None, native: str, text: str, key: str
 ) -> None:
-    """Refuse a dictionary that calls a number otherwise than the dataset's table does."""
+    """Refuse a dictionary that calls a number otherwise than the dataset's table does.
+
+    The table may be narrower (``edema`` around a tumour); it may not be something else, another
+    side, or a part of what the name says.
+    """
     if row is None:
         row = next((one for one in table.rows if one.key == key), None)
-    elif words_of(row.text) == words_of(text) or _related(row.key, key):
+    elif words_of(row.text) == words_of(text) or is_kind_of(row.key, key):
         return
     if row is not None:
         raise LayoutError(
@@ -204,7 +216,3 @@ def _check_agrees(
             "name the dataset and version it really is, or decide the label in the goal "
             "(sources[].labels, or options.label_table = 'none' to trust the dictionary)",
         )
-
-
-def _related(one: str, other: str) -> bool:
-    return is_within(one, other) or is_within(other, one)
