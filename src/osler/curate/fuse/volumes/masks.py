@@ -80,7 +80,10 @@ def read_image(
         raise LayoutError("affine-broken", paths[0], "its affine is not finite", case=case)
     unit = unit or str(source.options.get("unit", "")) or first.unit
     known = MODALITY.get(modality) or first.modality
-    return replace(first, affine=grid.affine, modality=known, unit=cast(Any, unit)), grid
+    # Which form holds is settled here, so that nothing later asks again.
+    meta = {**first.meta, "form": form} if form else first.meta
+    image = replace(first, affine=grid.affine, modality=known, unit=cast(Any, unit), meta=meta)
+    return image, grid
 
 
 def read_map(
