@@ -35,14 +35,17 @@ class PictureIndex:
             if part in self.known:
                 self.used.add(part)
                 return part, ""
+        fits = [p for p in self.by_name.get(wanted.name, ()) if p.parts[-depth:] == wanted.parts]
+        if depth > 1 and fits:
+            return self._only(fits, name, table, case), ""
         # A path with folders never falls back to its last name: that may be another patient's.
         names = (wanted.name, wanted.stem) if depth == 1 else ()
         for key in dict.fromkeys(names):
-            if (fits := self.by_name.get(key)) is not None:
-                return self._only(sorted(set(fits)), name, table, case), ""
+            if key in self.by_name:
+                return self._only(sorted(set(self.by_name[key])), name, table, case), ""
         for variant in _VARIANTS[:1] if depth == 1 else ():
-            if fits := self.by_name.get(wanted.name + variant):
-                return self._only(fits, name, table, case), variant.strip("_")
+            if other := self.by_name.get(wanted.name + variant):
+                return self._only(other, name, table, case), variant.strip("_")
         raise LayoutError(
             "file-missing", table, f"names {name[:80]!r}, which is not there", "fetch it", case=case
         )
