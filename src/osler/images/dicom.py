@@ -7,6 +7,7 @@ import re
 import struct
 import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,13 @@ _BROKEN = (
 """What pydicom raises on bytes that lie."""
 
 
-def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
+def read_dataset(
+    path: str | Path, *, pixels: bool = True, tags: Sequence[str] | None = None
+) -> Dataset:
     """The data set of a DICOM file, with or without preamble, also gzip-compressed.
 
-    Without ``pixels`` only the header is read. Elements that are no values are left out.
+    Without ``pixels`` only the header is read, and of it only ``tags`` (keywords) if they are
+    given. Elements that are no values are left out.
 
     Raises
     ------
@@ -71,16 +75,22 @@ def read_dataset(path: str | Path, *, pixels: bool = True) -> Dataset:
     head = head_of(path)
     if format_of_bytes(head) != "dicom":
         raise BadFileError(path, "is not a DICOM file")
+    wanted: list[Any] | None = None if tags is None else list(tags)
     plain = head[:2] != b"\x1f\x8b" and DeflatedExplicitVRLittleEndian.encode() not in head
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             if plain and not pixels:
-                ds = dcmread(path, force=True, stop_before_pixels=True)
+                ds = dcmread(path, force=True, stop_before_pixels=True, specific_tags=wanted)
             else:
                 content = content_of(path)
                 _check_deflated(content, path)
-                ds = dcmread(io.BytesIO(content), force=True, stop_before_pixels=not pixels)
+                ds = dcmread(
+                    io.BytesIO(content),
+                    force=True,
+                    stop_before_pixels=not pixels,
+                    specific_tags=wanted,
+                )
             _complete_meta(ds)
             _drop_unreadable(ds)
     except BadFileError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,14 @@ from .limits import check_shape
 from .pet import joined_factors
 from .sniff import format_of
 
-_TIMES = (
+TIMES = (
     "TemporalPositionIdentifier",
     "DiffusionBValue",
     "EchoTime",
     "TriggerTime",
     "AcquisitionNumber",
 )
+"""Attributes that tell slices at one position apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,23 @@ def read_series(folder: str | Path, uid: str | None = None) -> Image:
     return _volume(next(iter(groups.values())), folder)
 
 
+def read_slices(files: Sequence[str | Path], source: str | Path) -> Image:
+    """As :func:`read_series`, of the files that make the series; ``source`` names it in errors.
+
+    Raises
+    ------
+    BadFileError, SeriesError
+        As :func:`read_series`; a file without pixels is an error here.
+    """
+    if not files:
+        raise SeriesError(source, "empty", "names no file", "check the path")
+    slices = [(Path(path), read_dataset(path)) for path in files]
+    for path, ds in slices:
+        if not has_pixels(ds):
+            raise BadFileError(path, "is a DICOM object without pixels")
+    return _volume(slices, source)
+
+
 def _volume(slices: list[tuple[Path, Dataset]], folder: str | Path) -> Image:
     paths = [path for path, _ in slices]
     datasets = [ds for _, ds in slices]
@@ -123,7 +142,7 @@ def _volume(slices: list[tuple[Path, Dataset]], folder: str | Path) -> Image:
                 "read the files one by one",
             )  # fmt: skip
         places.append(place)
-    laid = stack(places, folder, names, _times(datasets))
+    laid = stack(places, folder, names, slice_times(datasets))
     images = [image_of(ds, path) for ds, path in zip(datasets, paths, strict=True)]
     if len({image.unit for image in images}) > 1:
         raise SeriesError(folder, "shape", "mixes units of intensity", "read the files one by one")
@@ -179,9 +198,10 @@ def _check_alike(datasets: list[Dataset], names: list[str], folder: object) -> N
         seen[uid] = name
 
 
-def _times(datasets: list[Dataset]) -> list[float] | None:
-    """The first attribute that all slices state and that is not the same in all of them."""
-    for name in _TIMES:
+def slice_times(datasets: Sequence[Dataset]) -> list[float] | None:
+    """What tells slices at one position apart: the first of the attributes for time, b value, echo
+    and acquisition that all slices state and that is not the same in all of them."""
+    for name in TIMES:
         found: list[Any] = [numbers(ds, name) for ds in datasets]
         values = [value[0] for value in found if value]
         if len(values) == len(datasets) and len(set(values)) > 1:

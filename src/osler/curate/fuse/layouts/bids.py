@@ -24,7 +24,7 @@ from ..faults import LayoutError
 from ..pictures.documents import rows_of
 from ..volumes.bids_names import Name, metadata, name_of, sidecars
 from ..volumes.dictionary import Dictionary, by_id
-from ..volumes.files import below, fetched, listed, stem
+from ..volumes.files import below, fetched, listed, of_case, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import marks, read_image, read_map
 from ..volumes.tables import demographics, object_of, option
@@ -166,7 +166,7 @@ def _of_subject(source: Source, place: Path) -> Iterator[Case]:
         for key in keys:
             taken.setdefault(key, []).append(path)
             if fault is not None:
-                cases = [replace(c, fault=c.fault or _of(fault, key)) if c.key == key else c
+                cases = [replace(c, fault=c.fault or of_case(fault, key)) if c.key == key else c
                          for c in cases]  # fmt: skip
     for case in cases:
         own = taken.get(case.key, [])
@@ -175,11 +175,6 @@ def _of_subject(source: Source, place: Path) -> Iterator[Case]:
             files=tuple(p for p in (*case.files, *own) if p.is_file()),
             info={**case.info, "masks": [below(p, root) for p in own]},
         )
-
-
-def _of(fault: LayoutError, key: str) -> LayoutError:
-    text = str(fault).removeprefix(f"{fault.path}: ").replace(f" [{fault.code}]", "")
-    return LayoutError(fault.code, fault.path, text, case=key)
 
 
 def _owners(

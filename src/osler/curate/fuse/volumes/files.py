@@ -121,3 +121,11 @@ def reading(path: object, case: str) -> Iterator[None]:
         raise LayoutError("file-unreadable", error.path, what, case=case) from error
     except (InputError, OSError) as error:
         raise LayoutError("file-unreadable", path, str(error), case=case) from error
+
+
+def of_case(error: LayoutError, case: str) -> LayoutError:
+    """The same fault, of ``case``."""
+    same = LayoutError.__new__(LayoutError)
+    same.args = error.args
+    same.path, same.code, same.case = error.path, error.code, case
+    return same
