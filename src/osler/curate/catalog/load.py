@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from importlib.resources import files
@@ -37,19 +37,45 @@ def load_catalog() -> Catalog:
     BadFileError
         An entry is wrong; ``osler catalog check`` tells all that is wrong in it.
     """
-    home = files("osler.curate.catalog")
-    content = home.joinpath("records.jsonl").read_bytes()
+    return load_table(added_files())
+
+
+def load_table(entries: Iterable[Path]) -> Catalog:
+    """The shipped table with these entries only.
+
+    Raises
+    ------
+    BadFileError
+        An entry is wrong.
+    """
+    content = files("osler.curate.catalog").joinpath("records.jsonl").read_bytes()
     records = [dataset_from(json.loads(line)) for line in content.splitlines() if line.strip()]
-    for path in added_files():
-        content += path.read_bytes()
-        records.append(_added(path))
-    if added_files():
+    more = list(entries)
+    if more:
         from .relations import related
 
-        records = list(related(records, ()))
+        records = list(related([*records, *(_added(path) for path in more)], ()))
+        content += b"".join(path.read_bytes() for path in more)
     return Catalog(
         tuple(sorted(records, key=lambda one: one.id)), hashlib.sha256(content).hexdigest()
     )
+
+
+def read_records(path: Path) -> tuple[Dataset, ...]:
+    """Records of another file of the same form as the shipped one.
+
+    Raises
+    ------
+    BadFileError
+        A line is not the JSON object of a record.
+    """
+    records = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            records.append(dataset_from(json.loads(line)))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise BadFileError(path, f"line {number} is no record ({error})") from None
+    return tuple(records)
 
 
 def added_files() -> tuple[Path, ...]:
