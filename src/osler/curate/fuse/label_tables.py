@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -11,7 +12,7 @@ from osler.core import UnknownNameError
 
 from .case import Source
 from .concept_table import words_of
-from .concepts import Status, is_kind_of
+from .concepts import Status, concept_for, is_kind_of
 
 BACKGROUND, IGNORE = "background", "ignore"
 """Decisions that are no concept: known to be nothing, and not to be learnt from."""
@@ -81,10 +82,11 @@ def _parsed(name: str, text: str) -> LabelTable:
     return LabelTable(name, datasets, facts.get("by", "id"), facts["source"], tuple(rows))
 
 
-def table_for(source: Source) -> LabelTable | None:
+def table_for(source: Source, labels: Mapping[str, str] | None = None) -> LabelTable | None:
     """The table of a source's dataset, or None where none ships.
 
-    Found by the dataset (with or without the version), else by the name of the folder. The layout
+    Found by the dataset (with or without the version), else by the name of the folder, else by the
+    dictionary itself where its numbers and names are those of one table, all of them. The layout
     option ``label_table`` names another one, or ``none``.
 
     Raises
@@ -104,4 +106,23 @@ def table_for(source: Source) -> LabelTable | None:
         for table in label_tables().values():
             if name in table.datasets:
                 return table
-    return None
+    return _signed(labels or {})
+
+
+def _signed(labels: Mapping[str, str]) -> LabelTable | None:
+    """The only table that numbers and names its labels as this dictionary does.
+
+    At least one name must mean by itself what the table says: ``{1: anterior, 2: posterior}`` may
+    be of anything.
+    """
+    said = {native: words_of(text) for native, text in labels.items() if native != "0"}
+    if len(said) < 2:
+        return None
+    found = [
+        table
+        for table in label_tables().values()
+        if table.by == "id"
+        and said == {row.native: words_of(row.text) for row in table.rows}
+        and any(concept_for(row.text).key == row.key for row in table.rows)
+    ]
+    return found[0] if len(found) == 1 else None

@@ -120,7 +120,7 @@ def label_map_for(
     UnknownNameError
         If an override names no concept.
     """
-    table = table_for(source)
+    table = table_for(source, annotation_labels)
     labels = dict(annotation_labels)
     if not labels and table is not None and table.by == "id":
         labels = {row.native: row.text for row in table.rows}
