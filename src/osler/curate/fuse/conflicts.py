@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+LIMIT = 0.2
+"""Share of contradicted copies: twice what careful readers differ by, far below a turned table."""
+
 Z = 1.959964
 """Of a two-sided interval of 95 %."""
 
@@ -42,10 +45,7 @@ class Conflicts:
 
 
 def label_conflicts(
-    sources: Sequence[str],
-    said: Sequence[frozenset[str] | None],
-    copies: Iterable[tuple[int, int]],
-    limit: float = 0.2,
+    sources: Sequence[str], copies: Iterable[tuple[int, int, bool]], limit: float = LIMIT
 ) -> Conflicts:
     """Find contradictions among the labels of copies, and the sources that cause them.
 
@@ -58,18 +58,14 @@ def label_conflicts(
     ----------
     sources
         Source of each case.
-    said
-        Classes that are said of each case; None: nothing that could be compared.
     copies
-        Pairs of cases that show the same picture. Pairs within one source count as disputed, not
-        against other sources.
+        Pairs of cases that show the same picture, and whether they say the same of it. Pairs
+        within one source count as disputed, not against other sources.
     limit
         Share of contradicted copies, 0 to 1, above which a source is refused.
     """
-    pairs = sorted(
-        {(min(a, b), max(a, b)) for a, b in copies if said[a] is not None and said[b] is not None}
-    )
-    between = _counts(sources, said, [p for p in pairs if sources[p[0]] != sources[p[1]]])
+    pairs = sorted({(min(a, b), max(a, b), same) for a, b, same in copies})
+    between = _counts(sources, pairs)
     refused: dict[str, str] = {}
     undecided: list[tuple[str, str]] = []
     while True:
@@ -83,8 +79,8 @@ def label_conflicts(
         refused[ranked[0]] = _sentence(ranked[0], between, refused)
     disputed = tuple(
         (a, b)
-        for a, b in pairs
-        if said[a] != said[b] and sources[a] not in refused and sources[b] not in refused
+        for a, b, same in pairs
+        if not same and sources[a] not in refused and sources[b] not in refused
     )
     agreements = tuple(Agreement(*names, *counts) for names, counts in sorted(between.items()))
     return Conflicts(agreements, refused, tuple(undecided), disputed)
@@ -93,16 +89,13 @@ def label_conflicts(
 _Between = dict[tuple[str, str], tuple[int, int]]
 
 
-def _counts(
-    sources: Sequence[str],
-    said: Sequence[frozenset[str] | None],
-    pairs: Sequence[tuple[int, int]],
-) -> _Between:
+def _counts(sources: Sequence[str], pairs: Sequence[tuple[int, int, bool]]) -> _Between:
     found: _Between = {}
-    for a, b in pairs:
+    for a, b, same in pairs:
         one, two = sorted((sources[a], sources[b]))
-        shared, differing = found.get((one, two), (0, 0))
-        found[one, two] = shared + 1, differing + (said[a] != said[b])
+        if one != two:
+            shared, differing = found.get((one, two), (0, 0))
+            found[one, two] = shared + 1, differing + (not same)
     return found
 
 
