@@ -65,7 +65,7 @@ def lock_goal(
         journal.note("base", os.path.relpath(base.resolve(), out.resolve().parent))
         stop = goal.on_fault == "stop"
         reads, refused = read_all(_sources(goal, plan, base), journal, executor, progress, stop)
-        lock = _made(goal, plan, reads, refused, executor or Here(), progress)
+        lock = _made(goal, plan, catalog, (reads, refused), executor or Here(), progress)
     write_text(out, lock_text(lock))
     return lock
 
@@ -105,11 +105,12 @@ def _sources(goal: Goal, plan: Plan, base: Path) -> list[Source]:
 def _made(
     goal: Goal,
     plan: Plan,
-    reads: Sequence[Read],
-    refused: list[Refused],
+    catalog: Catalog,
+    found: tuple[Sequence[Read], Sequence[Refused]],
     executor: Executor,
     progress: Progress | None,
 ) -> dict[str, Any]:
+    reads, refused = found
     choice = Choice(list(in_order(reads)))
     for number, read in enumerate(choice.reads):
         if read.fault:
@@ -130,7 +131,7 @@ def _made(
         first = first or next((f"; {one.dataset}: {one.reason}" for one in refused), "")
         raise InputError(f"no case is left of {len(choice.reads)} ({told or 'none read'}){first}")
     splits = _splits(choice, goal, groups)
-    return _told(goal, plan, choice, maps, refused, links, groups, splits)
+    return _told(goal, plan, catalog, choice, maps, refused, links, groups, splits)
 
 
 def _drop_refused(choice: Choice, refused: Sequence[Refused]) -> None:
@@ -214,6 +215,7 @@ def _splits(choice: Choice, goal: Goal, groups: Mapping[int, str]) -> dict[int, 
 def _told(
     goal: Goal,
     plan: Plan,
+    catalog: Catalog,
     choice: Choice,
     maps: Maps,
     refused: Sequence[Refused],
@@ -243,8 +245,14 @@ def _told(
             "catalogue": plan.catalog_digest,
             "reader": reader_digest(),
         },
+        "verdict": {
+            "form": plan.verdict.form,
+            "one_licence": plan.verdict.one_licence,
+            "constraints": list(plan.verdict.constraints),
+            "reasons": list(plan.verdict.reasons),
+        },
         "salt": f"{goal.name}:{goal.seed}",
-        "sources": source_rows(goal, plan, choice),
+        "sources": source_rows(goal, plan, choice, catalog),
         "refused": [{"dataset": r.dataset, "code": r.code, "reason": r.reason} for r in refused],
         "label_maps": [
             one.as_json() for one in sorted(maps.by_labels.values(), key=lambda m: m.id)

@@ -6,15 +6,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..catalog.load import Catalog
+from ..catalog.record import Dataset
 from .choosing import Choice, dimension_of
 from .goal import Goal
 from .plan import Plan
 from .scanning import Read
 
 
-def source_rows(goal: Goal, plan: Plan, choice: Choice) -> list[dict[str, Any]]:
+def source_rows(goal: Goal, plan: Plan, choice: Choice, catalog: Catalog) -> list[dict[str, Any]]:
     """Sources as they were read; ``form`` says whether their files may be passed on."""
     wanted = {one.dataset: one for one in goal.sources}
+    records = catalog.by_id()
     forms = {one.source: one.form for one in plan.verdict.sources}
     found = Counter(read.source.dataset for read in choice.reads)
     kept = Counter(choice.reads[number].source.dataset for number in choice.kept)
@@ -29,12 +32,25 @@ def source_rows(goal: Goal, plan: Plan, choice: Choice) -> list[dict[str, Any]]:
             "annotation_licence": one.annotation_licence,
             "licence_from": one.licence_from,
             "form": forms[one.dataset],
+            **_facts(records.get(one.dataset)),
             "options": dict(wanted[one.dataset].options),
             "found": found[one.dataset],
             "kept": kept[one.dataset],
         }
         for one in sorted(plan.sources, key=lambda one: one.dataset)
     ]
+
+
+def _facts(record: Dataset | None) -> dict[str, Any]:
+    """What the catalogue knows of where a source comes from."""
+    if record is None:
+        return {"name": "", "year": None, "doi": "", "urls": []}
+    return {
+        "name": record.name,
+        "year": record.year,
+        "doi": record.doi or "",
+        "urls": list(record.urls),
+    }
 
 
 def case_row(

@@ -81,6 +81,13 @@ def work(job: Job) -> Done:
     InputError
         A file changed while it was being read.
     """
+    try:
+        return _worked(job)
+    except OslerError as error:  # one that any process can hand on
+        raise InputError(str(error)) from error
+
+
+def _worked(job: Job) -> Done:
     stamps = {stamp(path): path for path in job.case.files}
     hashes = {key: job.known.get(key) or hash_file(path) for key, path in stamps.items()}
     result = read_case(job.source, job.case) if job.read else None
