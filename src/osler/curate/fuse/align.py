@@ -164,12 +164,12 @@ def _mask(task: _Task, start: Aligned) -> Aligned:
     ids |= {BACKGROUND: 0, IGNORE: task.targets.ignore}
     voxels: dict[str, int] = dict.fromkeys((one.name for one in task.targets.pixel), 0)
     voxels |= {BACKGROUND: 0, IGNORE: 0}
-    other = 0
+    other, zero = 0, task.map.entry(0) is not None
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         if value not in meanings:
             task.entry(value)
         voxels[meanings[value]] += count
-        other += count if value and meanings[value] == BACKGROUND else 0
+        other += count if meanings[value] == BACKGROUND and (value or zero) else 0
     dtype = np.uint8 if task.targets.ignore < 256 else np.uint16
     new = np.array([ids[meanings[int(value)]] for value in values], dtype)
     found = _replaced(mask, values, new)
