@@ -1,4 +1,4 @@
-"""Alignment: no voxel lost or invented, partial labels stay partial, wider never becomes narrower."""
+"""Alignment: no voxel lost or invented, partial stays partial, wider never becomes narrower."""
 
 from __future__ import annotations
 
@@ -42,9 +42,11 @@ def loaded_masks(made: Made) -> list[tuple[LabelMap, Annotation]]:
     found = []
     for case in layout.scan(made.source):
         loaded = canonical(layout.load(made.source, case))
-        for one in loaded.annotations:
-            if one.kind == "mask":
-                found.append((label_map_for(made.source, one.labels), one))
+        found += [
+            (label_map_for(made.source, one.labels), one)
+            for one in loaded.annotations
+            if one.kind == "mask"
+        ]
     return found
 
 

@@ -78,8 +78,8 @@ def _parsed(name: str, text: str) -> LabelTable:
             found: Status = "narrower" if status == "narrower" else "exact"
             found = "broader" if status == "broader" else found
             rows.append(Row(native, label, key, found, note[0] if note else ""))
-    datasets = tuple(_plain(one) for one in facts["datasets"].split(",") if one.strip())
-    return LabelTable(name, datasets, facts.get("by", "id"), facts["source"], tuple(rows))
+    datasets = dict.fromkeys(_plain(one) for one in facts["datasets"].split(",") if one.strip())
+    return LabelTable(name, tuple(datasets), facts.get("by", "id"), facts["source"], tuple(rows))
 
 
 def table_for(source: Source, labels: Mapping[str, str] | None = None) -> LabelTable | None:

@@ -127,7 +127,8 @@ def label_map_for(
     _check_names(source, labels)
     chosen = {words_of(name): value for name, value in (overrides or {}).items()}
     # One label of a file of its own (a region, one organ) is not numbered as the dataset is.
-    alone = list(labels) == ["1"] and table is not None and len(table.rows) > 1
+    numbered = table is not None and table.by == "id" and len(table.rows) > 1
+    alone = numbered and list(labels) == ["1"]
     entries = tuple(
         _entry(source, table, native, text, chosen, alone)
         for native, text in sorted(labels.items(), key=lambda item: _order(item[0]))
