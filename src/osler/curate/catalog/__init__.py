@@ -1,7 +1,10 @@
 """The catalogue: which datasets there are, what is in them, how to get them."""
 
 from .load import Catalog, load_catalog
-from .record import Access, CountUnit, Dataset, Dimension, Relation, SourceRow
+from .lookup import dataset_named, near_names
+from .record import Access, CountUnit, Dataset, Dimension, Kind, Relation, SourceRow
+from .relations import overlapping
+from .vocabulary import Term, broader, code_named, codes, narrower, targets_of, term, terms
 
 __all__ = [
     "Access",
@@ -9,7 +12,19 @@ __all__ = [
     "CountUnit",
     "Dataset",
     "Dimension",
+    "Kind",
     "Relation",
     "SourceRow",
+    "Term",
+    "broader",
+    "code_named",
+    "codes",
+    "dataset_named",
     "load_catalog",
+    "narrower",
+    "near_names",
+    "overlapping",
+    "targets_of",
+    "term",
+    "terms",
 ]

@@ -70,12 +70,27 @@ def read_records(path: Path) -> tuple[Dataset, ...]:
         A line is not the JSON object of a record.
     """
     records = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text_lines(path), 1):
         try:
             records.append(dataset_from(json.loads(line)))
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise BadFileError(path, f"line {number} is no record ({error})") from None
     return tuple(records)
+
+
+def text_lines(path: Path) -> list[str]:
+    """Lines of a UTF-8 file, ended by line feeds only.
+
+    Raises
+    ------
+    BadFileError
+        It is not UTF-8 text.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadFileError(path, "is not UTF-8 text") from None
+    return [line for line in text.split("\n") if line.strip()]
 
 
 def added_files() -> tuple[Path, ...]:

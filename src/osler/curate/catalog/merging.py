@@ -18,6 +18,7 @@ from typing import Any
 from osler.core import BadFileError
 from osler.curate.licences import licence_named
 
+from .load import text_lines
 from .record import Dataset, SourceRow
 
 SOURCE = "Project Imaging-X README, commit ec70f7b (MIT)"
@@ -52,10 +53,10 @@ def read_source(path: Path) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     need = {"id", "name", "slug", "dup_group", "dup_primary", "section", "source_line", "flags"}
     need |= {*_SINGLE.values(), *_LISTS, "license", "license_source"}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(text_lines(path), 1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadFileError(path, f"line {number} is not JSON ({error})") from None
         absent = sorted(need - set(row)) if isinstance(row, dict) else ["an object"]
         if absent:

@@ -191,8 +191,15 @@ def _accepted(
 
 
 def _partly(binding: list[Verdict]) -> Flags:
-    """(records,) whether what a record fails it has nearly, such as the broader disease."""
+    """(records,) whether a near miss of two constraints is worth showing.
+
+    It has nearly what it fails, such as the broader disease, or what it meets is more than a
+    modality: all ultrasound is no answer to a question about ultrasound of a rare disease.
+    """
     flags: Flags = np.logical_and.reduce([one.score >= PARTLY for one in binding])
+    for one in binding:
+        if one.constraint.facet in ("structure", "target"):
+            flags = flags | one.holds
     return flags
 
 

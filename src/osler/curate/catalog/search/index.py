@@ -8,6 +8,7 @@ of the tables it was made from, so a changed catalogue, lexicon or vocabulary ha
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
 import sys
@@ -237,6 +238,9 @@ def build(catalog: Catalog, connection: sqlite3.Connection) -> None:
         for kind, (columns, table) in concepts.tables(records).items():
             _put(connection, kind, columns, table)
         _put(connection, "vectors", [], vectors_of(records))
+        names = all_names(records)
+        held = (names.spellings, names.rows, names.families, sorted(names.plain))
+        connection.execute("INSERT INTO meta VALUES ('names', ?)", (json.dumps(held),))
         connection.execute("INSERT INTO meta VALUES ('complete', ?)", (str(len(records)),))
 
 
@@ -257,6 +261,18 @@ def _get(
     return {code: at for at, code in enumerate(listed.split("\n") if listed else [])}, table
 
 
+def _names(connection: sqlite3.Connection) -> Names:
+    (text,) = connection.execute("SELECT value FROM meta WHERE key = 'names'").fetchone()
+    spellings, rows, families, plain = json.loads(text)
+    return Names(
+        tuple(spellings),
+        tuple(tuple(one) for one in rows),
+        {one: place for place, one in enumerate(spellings)},
+        {word: tuple(found) for word, found in families.items()},
+        frozenset(plain),
+    )
+
+
 def _loaded(catalog: Catalog, connection: sqlite3.Connection, place: Path | None) -> Index:
     """An index from a database; raises what sqlite3 and NumPy raise when it is not whole."""
     records = catalog.datasets
@@ -271,7 +287,7 @@ def _loaded(catalog: Catalog, connection: sqlite3.Connection, place: Path | None
         connection=connection,
         degrees=degrees,
         vectors=vectors,
-        names=all_names(records),
+        names=_names(connection),
         words=dict(connection.execute(counted).fetchall()),
         years=np.array([one.year or 0 for one in records], np.int32),
         counts=np.array([-1 if one.count is None else one.count for one in records], np.int64),

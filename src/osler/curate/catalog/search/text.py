@@ -12,6 +12,7 @@ LONGEST = 600
 
 _WORD = re.compile(r"[a-z]+|\d+|[\u3400-\u4dbf\u4e00-\u9fff]")
 _ALNUM = re.compile(r"[a-z0-9]+|[\u3400-\u4dbf\u4e00-\u9fff]")
+_NAMELIKE = re.compile(r"[a-z]\d{1,2}[a-z]?|\d[a-z]")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[A-Za-z])(?=\d)")
 
 _SPELLINGS = (
@@ -33,6 +34,7 @@ _SPELLINGS = (
     ("licence", "license"),
 )
 """British spelling -> the one that is kept, inside words."""
+_BRITISH = re.compile("|".join(british for british, _ in _SPELLINGS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def fold(text: str) -> str:
     >>> fold("Ｘ-Ray of the ŒSOPHAGUS, Röntgen")
     'x-ray of the oesophagus, rontgen'
     """
+    if text.isascii() and text.isprintable():
+        return text[:LONGEST].lower()
     flat = unicodedata.normalize("NFKC", text[:LONGEST]).lower().replace("œ", "oe")
     flat = unicodedata.normalize("NFD", flat.replace("æ", "ae"))
     flat = "".join(one for one in flat if not unicodedata.combining(one))
@@ -73,8 +77,8 @@ def stem(word: str) -> str:
     >>> stem("tumours"), stem("biopsies"), stem("pelvis"), stem("fundus"), stem("masses")
     ('tumor', 'biopsy', 'pelvis', 'fundus', 'mass')
     """
-    for british, kept in _SPELLINGS:
-        if british in word:
+    if _BRITISH.search(word):
+        for british, kept in _SPELLINGS:
             word = word.replace(british, kept)
     if len(word) <= 3 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
         return word
@@ -99,7 +103,7 @@ def tokens(folded: str) -> list[Token]:
     found: list[Token] = []
     for run in _ALNUM.finditer(folded):
         text = run[0]
-        if re.fullmatch(r"[a-z]\d{1,2}[a-z]?|\d[a-z]", text) or text.isalpha() or text.isdigit():
+        if text.isalpha() or text.isdigit() or _NAMELIKE.fullmatch(text):
             found.append(Token(text, stem(text), run.start(), run.end()))
             continue
         for piece in _WORD.finditer(text):
