@@ -10,6 +10,8 @@ import typer
 
 from osler.core import InputError, UnknownNameError, printable, write_json, write_text
 
+from .catalog_search import search
+
 if TYPE_CHECKING:
     from osler.curate.catalog import Catalog, Dataset
 
@@ -18,6 +20,8 @@ app = typer.Typer(
     add_completion=False,
     help="The catalogue of medical imaging datasets: search, show, count, check, export.",
 )
+
+app.command()(search)
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 OutPath = Annotated[

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 LIMIT = 0.2
-"""Share of contradicted copies: twice what careful readers differ by, far below a turned table."""
+"""Share of contradicted copies that refuses a source: above slips, far below a turned table."""
 
 Z = 1.959964
 """Of a two-sided interval of 95 %."""
