@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_LIMIT = 256 * 1024
+QUERY_LIMIT = 16 * 1024
 _HOST = re.compile(r"(?:\[([^\[\]@/]+)\]|([^:\[\]@/]+))(?::[0-9]*)?")
 READING = frozenset({"GET", "HEAD"})
 POLICY = (
@@ -30,7 +31,7 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses foreign hosts (DNS rebinding), foreign origins (forged writes) and large bodies.
+    """Refuses foreign hosts (DNS rebinding), foreign origins (forged writes) and what is too large.
 
     ``hosts`` are the names, without port, under which the application may be addressed. With
     ``any_address`` every literal IP address is one too: no name can be rebound to it.
@@ -48,7 +49,7 @@ class Guard:
             return
         with_headers = _with_headers(send)
         headers = Headers(scope=scope)
-        refused = self._why_not(scope["method"], headers)
+        refused = self._why_not(scope, headers)
         if refused:
             status, sentence = refused
             answer = JSONResponse({"error": sentence}, status_code=status)
@@ -64,8 +65,11 @@ class Guard:
             return
         await self.app(scope, _replay(body, receive), with_headers)
 
-    def _why_not(self, method: str, headers: Headers) -> tuple[int, str] | None:
+    def _why_not(self, scope: Scope, headers: Headers) -> tuple[int, str] | None:
+        method = scope["method"]
         host = headers.get("host", "").lower()
+        if len(scope.get("query_string", b"")) > QUERY_LIMIT:
+            return 414, "the address is too long"
         if not self._ours(host):
             return 403, "this host name is not served here"
         if method in READING:

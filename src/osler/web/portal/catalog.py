@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any
 
 from fastapi import APIRouter, Request
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from osler.core import OslerError
+from osler.curate.catalog import Catalog
+from osler.curate.catalog.card import card_data
+from osler.curate.catalog.export import datacite, dataset_croissant
 from osler.curate.catalog.record import Dataset
 
 from ..pages import Pages
@@ -28,6 +34,12 @@ POLICY = (
 HTML = "text/html; charset=utf-8"
 
 
+FORMS: dict[str, Callable[[Dataset, Catalog], Any]] = {
+    "croissant": dataset_croissant,
+    "datacite": datacite,
+    "record": card_data,
+}
+KINDS = {"croissant": "application/ld+json"}
 WRITERS = {"csv": csv_of, "json": json_of}
 
 
@@ -100,11 +112,35 @@ def catalog_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
     @router.get("/catalog/d/{name}")
     def dataset(request: Request, name: str) -> Response:
         one = known(name)
-        return kept(
-            request,
-            "dataset",
-            name,
-            lambda: html("dataset.html", **dataset_page(one, neighbours())),
-        )
+
+        def make() -> Made:
+            told = dataset_page(one, neighbours())
+            return html("dataset.html", **told, json_ld=_embedded(one, library.catalog))
+
+        return kept(request, "dataset", name, make)
+
+    @router.get("/catalog/d/{name}/{form}.json")
+    def described(request: Request, name: str, form: str) -> Response:
+        one = known(name)
+        if form not in FORMS:
+            raise HTTPException(404)
+
+        def make() -> Made:
+            told = FORMS[form](one, library.catalog)
+            body = json.dumps(told, ensure_ascii=False, indent=2).encode("utf-8", "replace")
+            return made(body + b"\n", KINDS.get(form, "application/json"))
+
+        return kept(request, form, name, make)
 
     return router
+
+
+def _embedded(one: Dataset, catalog: Catalog) -> Markup:
+    """The dataset as JSON-LD that can stand in a page: no character of it can end the element."""
+    try:
+        text = json.dumps(dataset_croissant(one, catalog), ensure_ascii=True)
+    except OslerError:  # a code that no vocabulary has: the page says what is known, plainly
+        return Markup("{}")
+    for character in "<>&":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - made safe above

@@ -47,7 +47,7 @@ def charts(library: Library, selection: Selection) -> tuple[Chart, ...]:
     """
     selection = selection.but(page=1)
     records = [library.records[one] for one in library.ids(selection)]
-    counts = library.engine.counts(selection)
+    counts = library.engine.counts(library.engine.rank(selection))
     found = []
     for name in CHARTS:
         values = counts[name]
@@ -61,7 +61,7 @@ def charts(library: Library, selection: Selection) -> tuple[Chart, ...]:
 def years(library: Library, selection: Selection) -> Chart:
     """Datasets by year, without gaps between the first and the last."""
     selection = selection.but(page=1)
-    counts = library.engine.counts(selection)["year"]
+    counts = library.engine.counts(library.engine.rank(selection))["year"]
     total = len(library.ids(selection))
     unstated = total - sum(counts.values())
     if not counts:

@@ -8,20 +8,20 @@ from typing import Any
 
 from osler.curate.catalog import Catalog
 from osler.curate.catalog.record import Dataset
+from osler.curate.catalog.words import ACCESS, FLAGS, RELATIONS
+from osler.curate.fuse.access import how_to_get
 
 from .library import licence_class
 from .selection import Selection
 from .similar import Likeness
-from .words import ACCESS_LONG, FLAGS, RELATIONS, SERIOUS, safe_link, size, word
+from .words import SERIOUS, safe_link, size, word
 
 INVERSE = {
-    "same": "same",
     "part_of": "contains",
     "contains": "part_of",
     "derived_from": "source_of",
-    "shares_patients": "shares_patients",
+    "source_of": "derived_from",
 }
-WORDS = {**RELATIONS, "source_of": "Is the source of", "address": "Has the same address as"}
 MANY = 12
 
 
@@ -54,7 +54,12 @@ class Neighbours:
         self._by_address: dict[str, list[str]] = {}
         for one in catalog.datasets:
             for relation in one.relations:
-                row = (INVERSE[relation.kind], one.id, relation.source, relation.patients)
+                row = (
+                    INVERSE.get(relation.kind, relation.kind),
+                    one.id,
+                    relation.source,
+                    relation.patients,
+                )
                 self._inverse.setdefault(relation.other, []).append(row)
             for address in one.urls:
                 self._by_address.setdefault(address.rstrip("/"), []).append(one.id)
@@ -67,9 +72,9 @@ class Neighbours:
         rows += self._inverse.get(one.id, [])
         found: dict[tuple[str, str], Related] = {}
         for kind, other, source, patients in rows:
-            name = self.records[other].name if other in self.records else other
+            name = self.records[other].name if other in self.records else other.removeprefix("idc:")
             known = other if other in self.records else ""
-            related = Related(WORDS[kind], known, name, source, patients)
+            related = Related(_sentence(RELATIONS.get(kind, kind)), known, name, source, patients)
             found.setdefault((kind, other), related)
         return sorted(found.values(), key=lambda one: (one.words, one.name.lower()))
 
@@ -95,8 +100,12 @@ def dataset_page(one: Dataset, near: Neighbours) -> dict[str, Any]:
         "doi": safe_link(f"https://doi.org/{one.doi}") if one.doi else "",
         "licence_class": licence_class(one.licences),
         "access": word("access", one.access),
-        "access_long": ACCESS_LONG.get(one.access, ""),
-        "flags": [(FLAGS.get(flag, flag.replace("_", " ")), flag in SERIOUS) for flag in one.flags],
+        "steps": how_to_get(one).steps,
+        "access_long": _sentence(ACCESS.get(one.access, one.access)) + ".",
+        "flags": [
+            (_sentence(FLAGS.get(flag, flag.replace("_", " "))) + ".", flag in SERIOUS)
+            for flag in one.flags
+        ],
         "rows": [(row, [(key, _said(key, row.says[key])) for key in row.says]) for row in one.rows],
         "facts": [(source, _flat(facts)) for source, facts in one.facts.items()],
         "related": near.related(one),
@@ -129,7 +138,13 @@ def _text(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.4g}"
     if isinstance(value, list | tuple):
+        if len(value) > MANY or any(isinstance(one, Mapping) for one in value):
+            return f"{len(value)}, in the record"
         return ", ".join(_text(v) for v in value)
     if isinstance(value, Mapping):
         return ", ".join(f"{k}: {_text(v)}" for k, v in value.items())
     return str(value)
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]

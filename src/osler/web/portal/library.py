@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from osler.curate.catalog import Catalog
 from osler.curate.catalog.record import Dataset
 
-from .engine import Engine, Hit, Selected
+from .engine import Engine, Ranked, Read
 from .selection import PAGE_SIZE, Selection
 from .words import FIELDS, word
 from .words import size as size_in_words
 
 SHOWN = {"modality": 9, "structure": 9, "task": 7, "licence": 6, "publisher": 6, "year": 6}
 OFFERED = 60
+PLANNED = 60
+ONE_VALUE = ("year", "labelled")
 PERMISSIVE = re.compile(r"CC0|CC-BY-[0-9.]+$|MIT|Apache|BSD|PDDL|ODC-BY|Unlicense|CC-PDDC")
 
 
@@ -24,8 +27,9 @@ PERMISSIVE = re.compile(r"CC0|CC-BY-[0-9.]+$|MIT|Apache|BSD|PDDL|ODC-BY|Unlicens
 class Bin:
     """One value of a facet: how many of the selection have it, and where a click leads.
 
-    ``more`` is how many a further value of a facet in use would bring; None where the facet is
-    free, for there a click leaves exactly ``count``.
+    A click leads to exactly ``count`` datasets where the facet is free. Where it is in use,
+    ``more`` is how many a further value would bring. Years and labels hold one value at a time:
+    there ``count`` is what the other one would leave.
     """
 
     value: str
@@ -89,15 +93,7 @@ class Drop:
 
     words: str
     query: str
-    count: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """What was understood of the text."""
-
-    words: str
-    out: bool = False
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +111,7 @@ class Finding:
     plan_query: str
     corrected: tuple[tuple[str, str], ...] = ()
     read: tuple[Read, ...] = ()
+    unknown: tuple[str, ...] = ()
     drops: tuple[Drop, ...] = ()
     near: tuple[int | None, ...] = field(default=())
 
@@ -129,73 +126,81 @@ class Library:
 
     def warm(self) -> None:
         """Open the index now, so that the first reader need not wait for it."""
-        self.engine.counts(Selection())
+        self.engine.counts(self.engine.rank(Selection(q="ct")))
 
     def ids(self, selection: Selection) -> list[str]:
         """The ids of a selection in its order."""
-        return [hit.id for hit in self._ordered(selection, self.engine.select(selection))]
+        rows = self._ordered(selection, self.engine.rank(selection))
+        return [self.catalog.datasets[row].id for row in rows]
 
-    def _ordered(self, selection: Selection, selected: Selected) -> list[Hit]:
-        hits = list(selected.hits)
-        of = self.records
-        if selection.sort == "size":
-            hits.sort(key=lambda hit: (-(of[hit.id].count or 0), of[hit.id].name.lower()))
-        elif selection.sort == "year":
-            hits.sort(key=lambda hit: (-(of[hit.id].year or 0), of[hit.id].name.lower()))
-        elif selection.sort == "name" or not selection.q:
-            hits.sort(key=lambda hit: (of[hit.id].name.lower(), hit.id))
-        return hits
+    def _ordered(self, selection: Selection, found: Ranked) -> Sequence[int]:
+        of = self.catalog.datasets
+        order = "name" if selection.sort == "relevance" and not selection.q else selection.sort
+        if order == "relevance":
+            return found.rows
+        first: dict[str, Callable[[int], int]] = {
+            "size": lambda row: -(of[row].count or 0),
+            "year": lambda row: -(of[row].year or 0),
+            "name": lambda row: 0,
+        }
+        number = first[order]
+        return sorted(found.rows, key=lambda row: (number(row), of[row].name.lower(), row))
 
     def find(self, selection: Selection) -> Finding:
         """The page of a selection."""
-        selected = self.engine.select(selection)
-        hits = self._ordered(selection, selected)
+        found = self.engine.rank(selection)
+        rows = self._ordered(selection, found)
         start = PAGE_SIZE * (selection.page - 1)
-        part = hits[start : start + PAGE_SIZE]
-        pages = -(-len(hits) // PAGE_SIZE)
+        part = rows[start : start + PAGE_SIZE]
+        pages = -(-len(rows) // PAGE_SIZE)
+        of = self.catalog.datasets
         return Finding(
-            total=len(hits),
+            total=len(rows),
             first=start + 1 if part else 0,
             last=start + len(part),
             pages=pages,
-            rows=tuple(row_of(self.records[hit.id], hit) for hit in part),
-            facets=self.facets(selection),
+            rows=tuple(row_of(of[row], *self.engine.why(found, row)) for row in part),
+            facets=self._facets(selection, found),
             chips=chips_of(selection),
             cleared=Selection(q=selection.q, sort=selection.sort, view=selection.view).query(),
-            plan_query=plan_query(selection),
-            corrected=selected.corrected,
-            read=tuple(Read(words, out) for words, out in selected.read),
-            drops=() if hits else self._drops(selection, selected),
+            plan_query=plan_query(selection, [of[row].id for row in rows[: PLANNED + 1]]),
+            corrected=found.corrected,
+            read=found.read,
+            unknown=found.unknown,
+            drops=() if rows else self._drops(selection),
             near=pages_near(selection.page, pages),
         )
 
-    def facets(self, selection: Selection, most: int = OFFERED) -> tuple[Facet, ...]:
+    def _facets(self, selection: Selection, found: Ranked) -> tuple[Facet, ...]:
         """The facets of a selection: counts over exactly its datasets."""
-        counts = self.engine.counts(selection)
-        found = []
+        counts = self.engine.counts(found)
+        facets = []
         for name, label in FIELDS.items():
             free = selection.but(**_freed(name))
-            wider = counts[name] if free == selection else self.engine.counts(free)[name]
-            bins = _bins(name, selection, counts[name], wider, free != selection)
-            found.append(Facet(name, label, bins[:most], SHOWN.get(name, 9)))
-        return tuple(found)
+            used = free != selection
+            wider = self.engine.counts(self.engine.rank(free))[name] if used else counts[name]
+            bins = _bins(name, selection, counts[name], wider, used)
+            facets.append(Facet(name, label, bins[:OFFERED], SHOWN.get(name, 9)))
+        return tuple(facets)
 
-    def _drops(self, selection: Selection, selected: Selected) -> tuple[Drop, ...]:
-        offers = []
-        for name, value, without in selection.constraints():
-            count = len(self.engine.select(without).hits)
-            if count:
-                words = f"{_field(name)}: {_value(name, value)}"
-                offers.append(Drop(words, without.query(), count))
-        if selection.q and selection.constraints():
-            without = selection.but(q="", page=1)
-            if count := len(self.engine.select(without).hits):
-                offers.append(Drop(f"the words “{selection.q}”", without.query(), count))
-        offers.sort(key=lambda one: -(one.count or 0))
-        return tuple(offers)
+    def _drops(self, selection: Selection) -> tuple[Drop, ...]:
+        """Single constraints, of the text and beside it, without which something is left."""
+        offers = [
+            Drop(f"{'not ' if read.out else ''}{read.field.lower()} {read.words}", less.query(), n)
+            for read, less, n in self.engine.without_words(selection)
+        ]
+        for name, value, less in selection.constraints():
+            if count := len(self.engine.rank(less).rows):
+                offers.append(Drop(f"{_field(name)}: {_value(name, value)}", less.query(), count))
+        if selection.q and (selection.constraints() or not offers):
+            less = selection.but(q="", page=1)
+            if count := len(self.engine.rank(less).rows):
+                offers.append(Drop(f"all words: {selection.q}", less.query(), count))
+        offers.sort(key=lambda one: (-one.count, one.words))
+        return tuple({one.query: one for one in offers}.values())
 
 
-def row_of(one: Dataset, hit: Hit | None = None) -> Row:
+def row_of(one: Dataset, why: tuple[str, ...] = (), failed: tuple[str, ...] = ()) -> Row:
     """A record as a line of results."""
     return Row(
         id=one.id,
@@ -209,12 +214,12 @@ def row_of(one: Dataset, hit: Hit | None = None) -> Row:
         targets=", ".join(one.targets[:4]),
         size=size_in_words(one.count, one.count_unit, one.count_exact),
         labelled=one.labelled,
-        licence=", ".join(one.licences) or "not known",
+        licence="\n".join(one.licences) or "not known",
         licence_class=licence_class(one.licences),
         access=word("access", one.access),
         publisher=one.publisher or "",
-        why=hit.why if hit else (),
-        failed=hit.failed if hit else (),
+        why=why,
+        failed=failed,
     )
 
 
@@ -250,9 +255,27 @@ def pages_near(page: int, pages: int) -> tuple[int | None, ...]:
     return tuple(found)
 
 
-def plan_query(selection: Selection) -> str:
-    """The address of a plan over what a selection constrains."""
-    return ""
+def plan_query(selection: Selection, ids: Sequence[str]) -> str:
+    """The address of a plan over a selection; empty when no goal says what it says.
+
+    A short selection becomes a list of datasets; a longer one keeps its constraints, if all of
+    them are wishes of a goal.
+    """
+    if len(ids) <= PLANNED:
+        return urlencode({"datasets": ", ".join(ids), "min_valid_image_n_per_dataset": "0"})
+    told = {"modality": "modalities", "structure": "anatomy_whitelist", "task": "task_types"}
+    pairs = [(key, value) for name, key in told.items() for value in getattr(selection, name)]
+    pairs += [("license_allowlist", one) for one in selection.licence]
+    pairs += [("release_date_min", str(selection.since))] if selection.since is not None else []
+    least = selection.least if selection.least is not None else 0
+    pairs.append(("min_valid_image_n_per_dataset", str(least)))
+    if selection.labelled == "yes":
+        pairs.append(("include_unlabeled", "false"))
+    untold = selection.but(
+        **dict.fromkeys((*told, "licence"), ()), since=None, least=None, sort="relevance",
+        view="table", page=1, labelled="" if selection.labelled == "yes" else selection.labelled,
+    )  # fmt: skip
+    return urlencode(pairs) if untold == Selection() and "unknown" not in selection.licence else ""
 
 
 def _freed(name: str) -> dict[str, Any]:
@@ -275,6 +298,8 @@ def _bins(
         count = counts.get(value, 0)
         here = value in chosen
         more = wider.get(value, 0) - count if used and not here else None
+        if more is not None and name in ONE_VALUE:
+            count, more = wider.get(value, 0), None
         if count or here or more:
             label = word(name, value)
             bins.append(Bin(value, label, count, _towards(name, value, selection), here, more))
