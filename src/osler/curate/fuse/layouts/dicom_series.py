@@ -156,11 +156,14 @@ def load(source: Source, case: Case) -> Loaded:
     annotations: list[Annotation] = []
     flags: list[str] = []
     codes: dict[str, str] = {}
-    marks = [source.folder / name for name in case.info["marks"]]
+    marks = [(source.folder / name) for name in case.info["marks"]]
+    kinds = [objects_of([path])[0].said("Modality") for path in marks]
     slices = slices_of(objects_of(paths), case.key) if marks else Slices((), ())
-    for path in marks:
-        reader = path.parent.name if len(marks) > 1 else ""
-        if text(read_dataset(path, pixels=False, tags=("Modality",)), "Modality") == "SEG":
+    for number, (path, kind) in enumerate(zip(marks, kinds, strict=True)):
+        # Several objects of one kind are several opinions.
+        several = kinds.count(kind) > 1
+        reader = f"reader-{kinds[: number + 1].count(kind)}" if several else ""
+        if kind == "SEG":
             made, said, odd = _from_segments(source, path, image, slices, case.key, reader)
             codes |= said
         else:

@@ -17,6 +17,9 @@ _PAIR_MM = 2.0
 _ORGAN_MM = 15.0
 """Centres nearer than this to each other do not tell left from right."""
 
+_KIDNEY_MM = 20.0
+"""A single kidney lies at least so far to its side of an organ of the other side."""
+
 Centre = tuple[float, float, float]
 
 
@@ -74,8 +77,9 @@ def laterality_check(found: Mapping[str, Centre] | Iterable[tuple[str, Centre]])
     """What contradicts the anatomy among named centres (RAS+ mm), as words; empty if nothing does.
 
     A structure called left must lie to the patient's left (smaller x in RAS+) of its namesake
-    called right. One-sided structures are compared with the liver, gallbladder, spleen and
-    stomach, and those with each other. Nothing is said of centres too near to tell.
+    called right. The liver and gallbladder must lie to the right of spleen and stomach, and a
+    single kidney on its side of those of the other side. Nothing is said of centres too near to
+    tell.
     """
     places = dict(found)
     pairs: dict[str, dict[str, tuple[str, float]]] = {}
@@ -90,12 +94,13 @@ def laterality_check(found: Mapping[str, Centre] | Iterable[tuple[str, Centre]])
                 return f"{left!r} lies {at - beside:.0f} mm to the patient's right of {right!r}"
     anchors = [(name, _ORGANS[what], xyz[0]) for name, xyz in places.items()
                if (what := side_of(name)[0]) in _ORGANS and not side_of(name)[1]]  # fmt: skip
-    sided = [(name, side, x) for both in pairs.values() for side, (name, x) in both.items()
-             if len(both) == 1 and "kidney" in name.lower()]  # fmt: skip
-    for name, side, x in [*anchors, *sided]:
-        for other, opposite, there in anchors:
-            if side == "left" and opposite == "right" and x > there + _ORGAN_MM:
-                return f"{name!r} lies {x - there:.0f} mm to the patient's right of {other!r}"
-            if side == "right" and opposite == "left" and x < there - _ORGAN_MM:
-                return f"{name!r} lies {there - x:.0f} mm to the patient's left of {other!r}"
+    single = [(name, side, x) for both in pairs.values() for side, (name, x) in both.items()
+              if len(both) == 1 and "kidney" in name.lower()]  # fmt: skip
+    for found_ones, least in ((anchors, -_ORGAN_MM), (single, _KIDNEY_MM)):
+        for name, side, x in found_ones:
+            for other, opposite, there in anchors:
+                apart = there - x if side == "left" else x - there
+                if side != opposite and apart < least:
+                    far = f"{abs(apart):.0f} mm {'too near to' if apart > 0 else 'beyond'}"
+                    return f"{name!r}, which is on the {side}, lies {far} {other!r}"
     return ""
