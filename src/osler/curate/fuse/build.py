@@ -26,7 +26,7 @@ from .sampling import Work, build_case, changed_files
 from .scanning import Progress, scan_source
 from .targets import TargetTable
 
-OURS = ("samples.parquet", "lock.json", "label_maps.json")
+OURS = ("samples.parquet", "lock.json", "label_maps.json", ".lock.json", ".lock.journal.sqlite")
 _JOURNAL = ".journal.sqlite"
 
 
@@ -88,7 +88,7 @@ def build_set(
         A file is not what was locked, or ``out`` holds something else.
     """
     base, out = Path(base), Path(out)
-    _check_folder(out)
+    check_folder(out)
     targets = targets_from(lock["targets"])
     maps = {one["id"]: label_map_from(one) for one in lock["label_maps"]}
     out.mkdir(parents=True, exist_ok=True)
@@ -109,7 +109,14 @@ def build_set(
     return Built(out, len(samples), len(works), recipes, _bytes(out, samples))
 
 
-def _check_folder(out: Path) -> None:
+def check_folder(out: Path) -> None:
+    """Refuse a folder that holds anything but a fused set.
+
+    Raises
+    ------
+    InputError
+        It does.
+    """
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; choose a folder")
     if out.is_dir():
@@ -198,6 +205,8 @@ def _is_there(out: Path, told: Mapping[str, Any]) -> bool:
 
 
 def _write(lock: Mapping[str, Any], out: Path, samples: list[Sample]) -> None:
+    # The table goes first and comes last: where it stands, all else belongs to it.
+    (out / "samples.parquet").unlink(missing_ok=True)
     write_text(out / "lock.json", lock_text(lock))
     maps = {"schema": 1, "targets": lock["targets"], "maps": lock["label_maps"]}
     write_text(out / "label_maps.json", canonical_json(maps) + "\n")
