@@ -17,6 +17,7 @@ from osler.core import BadFileError, InputError, plain, sha256_hex
 from osler.curate.licences import Purpose
 
 from . import goal_values as read
+from .fetch_list import Fetch, read_fetches
 from .sample import IntensityUnit
 
 Uncertain = Literal["drop", "positive", "negative", "keep"]
@@ -47,6 +48,7 @@ class GoalSource:
 
     ``path`` is relative to the goal's file. ``licence`` and ``annotation_licence`` are as written;
     empty: what the catalogue knows. ``labels`` maps native names to concepts or "ignore".
+    ``fetch`` are the files that ``osler fuse fetch`` may get for it.
     """
 
     dataset: str
@@ -58,6 +60,7 @@ class GoalSource:
     annotation_licence: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
+    fetch: tuple[Fetch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,11 +255,12 @@ def _sources(where: str, value: Any) -> tuple[GoalSource, ...]:
         "path": read.text,
         "layout": read.layout,
         "version": read.maybe_text,
-        "modality": read.code("modality"),
+        "modality": lambda place, one: one and read.code("modality")(place, one),
         "licence": read.maybe_text,
         "annotation_licence": read.maybe_text,
         "labels": read.label_names,
         "options": read.options,
+        "fetch": read_fetches,
     }
     if not isinstance(value, list):
         raise InputError(f"{where} is a list of objects, not {read.kind_of(value)}")
