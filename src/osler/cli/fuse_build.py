@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osler.core import printable
+from osler.core import plain, printable
 
 if TYPE_CHECKING:
     from osler.curate.fuse.run import Ran
@@ -84,6 +84,41 @@ def _check(goal: Path, lock: Path, as_json: bool) -> None:
         typer.echo(f"{len(found)} of {count} samples are not what was locked")
     if found:
         raise typer.Exit(2)
+
+
+def fetch(
+    goal: Goal,
+    offline: Annotated[bool, typer.Option("--offline", help="Fetch nothing.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Download the sources that the goal gives open addresses for; say how to get the others.
+
+    Each file is checked against its checksum; archives are unpacked with care. Only public hosts,
+    never a login: what asks for an account or an agreement stays a recipe in words.
+    """
+    from osler.curate.catalog import load_catalog
+    from osler.curate.fuse.fetch import fetch_goal
+    from osler.curate.fuse.goal import read_goal
+    from osler.settings import settings
+
+    with _bar(as_json) as progress:
+        found = fetch_goal(
+            read_goal(goal), goal.resolve().parent, load_catalog(),
+            offline=offline or settings().offline, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        _print([plain(one) for one in found])
+        return
+    for one in found:
+        if one.state == "recipe":
+            _echo(f"{one.dataset}: to be got by you")
+            for number, step in enumerate(one.steps, start=1):
+                _echo(f"  {number}. {step}")
+        else:
+            size = f", {one.bytes / 1e6:.1f} MB" if one.bytes else ""
+            _echo(f"{one.dataset}: {one.state} in {one.folder}{size}")
+    if not found:
+        typer.echo("the goal names nothing to get")
 
 
 def build(
