@@ -200,6 +200,8 @@ def _injection(dose: Dataset | None, scan: datetime | None, facts: _Facts) -> da
     if stated is not None:
         return stated
     time = text(dose, "RadiopharmaceuticalStartTime")
+    if scan is None and time:
+        return None
     found = _parsed(f"{scan:%Y%m%d}{time}") if scan and time else None
     if found is None:
         facts.missing.append("RadiopharmaceuticalStartTime")
