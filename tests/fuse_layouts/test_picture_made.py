@@ -72,7 +72,9 @@ def test_cases_are_those_that_were_made(read: Any) -> None:
         truth = made.cases[key]
         assert case.patient == truth.get("patient", "")
         assert case.split == truth.get("split", "")
-        assert all(path.is_file() and path.is_relative_to(made.source.folder) for path in case.files)
+        assert all(
+            path.is_file() and path.is_relative_to(made.source.folder) for path in case.files
+        )
         assert json.loads(json.dumps(case.info)) == case.info
         assert loaded.image.unit == "8-bit"
         assert loaded.image.patient == case.patient
@@ -159,7 +161,9 @@ def _png_masks(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
     (mark,) = loaded.annotations
     style = made.source.dataset.rsplit("-", 1)[1]
     if style in ("palette", "colours"):
-        counts = {mark.labels[str(n)]: int((mark.value == n).sum()) for n in np.unique(mark.value) if n}
+        counts = {
+            mark.labels[str(n)]: int((mark.value == n).sum()) for n in np.unique(mark.value) if n
+        }
         assert counts == truth["voxels"]
         stored = Pillow.open(case.files[1])
         if style == "palette":
@@ -179,7 +183,7 @@ def _png_masks(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
 
 def _slides(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
     assert loaded.image.spacing == pytest.approx((0.0005, 0.0005))
-    if "mask" in case.info and case.info["mask"]:
+    if case.info.get("mask"):
         assert np.array_equal(loaded.annotations[0].value, truth["mask"])
         return
     for one, expected in zip(loaded.annotations[0].value, truth["objects"], strict=True):
@@ -202,7 +206,9 @@ def _medmnist(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
 def _video(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
     assert case.frame == truth["frame"]
     top = loaded.image.pixels[: loaded.image.shape[0] // 5]
-    assert abs(float(top.mean()) - min(255, truth["level"])) < 2  # the very frame, not its neighbour
+    assert (
+        abs(float(top.mean()) - min(255, truth["level"])) < 2
+    )  # the very frame, not its neighbour
     assert float(loaded.detail["seconds"]) == pytest.approx(truth["frame"] / 25, abs=1e-3)
     if "phase" in truth:
         assert loaded.annotations[0].value == truth["phase"]
@@ -237,7 +243,9 @@ def test_only_its_own_layout_is_detected(read: Any) -> None:
 @pytest.mark.parametrize("part", MADE, ids=_name)
 def test_making_and_scanning_twice_gives_the_same(part: Any, tmp_path: Path) -> None:
     one, other = _made(part, tmp_path / "a"), _made(part, tmp_path / "b")
-    files = sorted(p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file())
+    files = sorted(
+        p.relative_to(tmp_path / "a") for p in (tmp_path / "a").rglob("*") if p.is_file()
+    )
     assert files
     for path in files:
         if path.suffix not in (".avi", ".parquet"):  # both state the writing library or a moment
@@ -269,4 +277,6 @@ def test_published_table_conventions_are_read_by_their_headers(tmp_path: Path) -
     assert sum("downsampled" in c.flags for c in cases) == 6
     with (tmp_path / "ISIC2018_Task3_Test_GroundTruth_test.csv").open() as handle:
         names = {row["image"] for row in csv.DictReader(handle)}
-    assert {Path(c.key).stem.removesuffix("_downsampled") for c in cases if c.split == "test"} == names
+    assert {
+        Path(c.key).stem.removesuffix("_downsampled") for c in cases if c.split == "test"
+    } == names

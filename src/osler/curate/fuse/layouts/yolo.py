@@ -16,7 +16,7 @@ from ..pictures.documents import text_file, yaml_of
 from ..pictures.leaks import OPTION, mark_leaks, same_pictures
 from ..pictures.listing import PICTURES, files_below, split_named
 from ..pictures.options import check_options, choice_of, names_of, text_of
-from ..pictures.planes import EXIF_OPTION, annotated_plane, header_of
+from ..pictures.planes import EXIF_OPTION, annotated_plane, size_of
 from ..pictures.template import patient_from
 from ..pictures.yolo_rows import objects_of, row_of
 from ..volumes.files import fetched, inside
@@ -214,7 +214,7 @@ def _case(
         patient = patient_from(source, path, case=key)
         if there:
             objects_of(
-                source.folder / text, key, labels, joints, header_of(source.folder / path, key)[:2]
+                source.folder / text, key, labels, joints, size_of(source.folder / path, key)
             )
     except LayoutError as error:
         fault, error.case = error, key

@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 
 from ..faults import LayoutError
 from ..volumes.files import reading
-from .planes import header_of, opened
+from .planes import BROKEN, header_of, opened
 
 BACKGROUND = frozenset({"background", "bg", "nothing", "none", "_background_"})
 """Names of 0 that mean no class."""
 
+_PACK = np.array([65536, 256, 1])
 _MANY = 32
 _IMAGE_SHARE = 0.3
+_FAR = 24
+"""A value farther than this from every class, in some channel, did not come from smoothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +52,7 @@ def stored_mask(path: Path, case: str) -> Stored:
     with reading(path, case), opened(path, case) as picture:
         try:
             picture.load()
-        except (OSError, SyntaxError, ValueError) as error:
+        except BROKEN as error:
             raise LayoutError(
                 "file-unreadable", path, f"is truncated or broken ({error})", case=case
             ) from error
@@ -101,11 +104,9 @@ def read_mask(
             'give the classes as colours, "#ff0000"',
             case=case,
         )
-    known = [int(key) for key in classes]
+    known = np.array(sorted({0, *map(int, classes)}))
     strange = ~np.isin(stored.values, known)
-    if "0" not in classes:
-        strange &= stored.values != 0
-    _refuse_strange(strange, stored, path, case)
+    _refuse_strange(strange, stored.values, known[:, None], stored, path, case)
     labels = {k: n for k, n in classes.items() if k != "0" or n.lower() not in BACKGROUND}
     return stored.values.astype(np.int32), labels
 
@@ -125,7 +126,7 @@ def _coloured(
         colours = stored.palette[colours]
     elif colours.ndim == 2:
         colours = np.repeat(colours[..., None], 3, axis=2)
-    packed = colours.astype(np.int64) @ np.array([65536, 256, 1])
+    packed = colours.astype(np.int64) @ _PACK
     mask = np.zeros(packed.shape, np.int32)
     strange = np.ones(packed.shape, bool)
     labels: dict[str, str] = {}
@@ -136,9 +137,10 @@ def _coloured(
             continue
         labels[str(len(labels) + 1)] = name
         mask[here] = len(labels)
-    if not any(int(key.removeprefix("#"), 16) == 0 for key in classes):
-        strange &= packed != 0
-    _refuse_strange(strange, Stored(packed, None, stored.lossy), path, case)
+    strange &= packed != 0
+    numbers = np.array(sorted({0, *(int(key.removeprefix("#"), 16) for key in classes)}))
+    known = np.stack([numbers >> 16, numbers >> 8 & 255, numbers & 255], axis=1)
+    _refuse_strange(strange, colours, known, stored, path, case)
     return mask, labels
 
 
@@ -146,15 +148,18 @@ def _binary(
     stored: Stored, path: Path, case: str, foreground: str
 ) -> tuple[NDArray[np.int32], dict[str, str]]:
     if stored.values.ndim == 3:
-        packed = stored.values.astype(np.int64) @ np.array([65536, 256, 1])
-        strange = (packed != 0) & (packed != 0xFFFFFF)
-        _refuse_strange(strange, Stored(packed, None, stored.lossy), path, case)
+        strange = ((stored.values != 0) & (stored.values != 255)).any(2)
+        strange |= (stored.values != stored.values[..., :1]).any(2)
+        ends = np.array([[0, 0, 0], [255, 255, 255]])
+        todo = "name its colours by the option classes"
+        _refuse_strange(strange, stored.values, ends, stored, path, case, todo)
         raise AssertionError("grey values were reduced to one channel")
     found = np.unique(stored.values)
     others = found[found != 0]
     if len(others) > 1:
         ends = (stored.values == 0) | (stored.values == found[-1])
-        if len(found) <= _MANY and not stored.lossy and float(ends.mean()) < 1 - _IMAGE_SHARE:
+        soft = found[-1] == 255 and float(ends.mean()) > 1 - _IMAGE_SHARE
+        if len(found) <= _MANY and not stored.lossy and not soft:
             raise LayoutError(
                 "label-value",
                 path,
@@ -162,24 +167,38 @@ def _binary(
                 "name them by the option classes",
                 case=case,
             )
-        _refuse_strange(~ends, stored, path, case, "name more classes by the option classes")
+        known = np.array([[0], [int(found[-1])]])
+        todo = "name more classes by the option classes"
+        _refuse_strange(~ends, stored.values, known, stored, path, case, todo)
     native = int(others[0]) if len(others) else 255
     return stored.values.astype(np.int32), {str(native): foreground}
 
 
 def _refuse_strange(
-    strange: NDArray[np.bool_], stored: Stored, path: Path, case: str, todo: str = ""
+    strange: NDArray[np.bool_],
+    values: NDArray[Any],
+    known: NDArray[Any],
+    stored: Stored,
+    path: Path,
+    case: str,
+    todo: str = "",
 ) -> None:
-    """Raise the fault that pixels of no class amount to; nothing if there are none."""
+    """Raise the fault that pixels of no class amount to; nothing if there are none.
+
+    ``known`` are the values (rows, channels) of the classes. What lies far from all of them in
+    much of the picture is an image; what lies near them came from a mask that lost something.
+    """
     if not strange.any():
         return
     share = float(strange.mean())
-    colours = len(np.unique(stored.values[strange]))
-    if share > _IMAGE_SHARE and colours > _MANY:
+    odd = np.unique(values[strange].reshape(int(strange.sum()), -1), axis=0, return_counts=True)
+    apart = np.abs(odd[0][:, None].astype(np.int64) - known[None].astype(np.int64)).max(2).min(1)
+    median = np.median(np.repeat(apart, odd[1]))
+    if share > _IMAGE_SHARE and len(apart) > _MANY and median > _FAR:
         raise LayoutError(
             "mask-is-image",
             path,
-            f"has {colours} values that no class has in {share:.0%} of its pixels, as an image has",
+            f"has {len(apart)} values that no class has in {share:.0%} of its pixels, as images do",
             "check that image and mask are not interchanged",
             case=case,
         )
@@ -187,7 +206,7 @@ def _refuse_strange(
     raise LayoutError(
         "mask-colours",
         path,
-        f"has {colours} values that no class has in {share:.2%} of its pixels ({why})",
+        f"has {len(apart)} values that no class has in {share:.2%} of its pixels ({why})",
         todo or "get the mask without loss; no value is assigned to its nearest class",
         case=case,
     )

@@ -192,9 +192,10 @@ def off_by_one(marks: Sequence[Mapping[str, Any]], path: Path) -> None:
         box, outline = numbers(mark.get("bbox"), 4), mark.get("segmentation")
         if box is None or not isinstance(outline, list) or not outline:
             continue
-        flat = numbers(
-            [v for part in outline for v in part] if isinstance(outline[0], list) else outline
-        )
+        parts = outline if isinstance(outline[0], list) else [outline]
+        if not all(isinstance(part, list) for part in parts):
+            continue
+        flat = numbers([v for part in parts for v in part])
         if flat is None or len(flat) < 6:
             continue
         apart = box[0] - min(flat[::2]), box[1] - min(flat[1::2])

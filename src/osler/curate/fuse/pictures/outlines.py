@@ -110,9 +110,10 @@ def _geojson(content: Any, path: Path) -> list[Outline]:
         shape = one.get("geometry") if isinstance(one, dict) else None
         if not isinstance(shape, dict):
             raise LayoutError("table-row", path, "has a feature without geometry")
-        facts = one.get("properties") or {}
-        group = facts.get("classification") or {}
-        label = (group.get("name") if isinstance(group, dict) else str(group)) or UNNAMED
+        facts = one.get("properties")
+        group = facts.get("classification") if isinstance(facts, dict) else None
+        group = group.get("name") if isinstance(group, dict) else group
+        label = group if isinstance(group, str) and group else UNNAMED
         kind, places = shape.get("type"), shape.get("coordinates")
         if kind == "Point":
             found.append(Outline(label, (_ring([places], path),)))

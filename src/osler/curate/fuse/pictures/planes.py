@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +22,11 @@ if TYPE_CHECKING:
     from PIL.Image import Image as Opened
 
 _ORIENTATION = 0x0112
+BROKEN = (
+    *(OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError),
+    *(AttributeError, OverflowError, struct.error, zlib.error),
+)
+"""What Pillow raises on bytes that lie."""
 EXIF_OPTION = "images with an EXIF turn: refuse, upright (annotations fit the turned image), stored"
 
 
@@ -117,8 +124,19 @@ def header_of(path: Path, case: str = "") -> tuple[int, int, int]:
         ``file-unreadable``, also for a size beyond the caps of :mod:`osler.images`.
     """
     with opened(path, case) as picture:
-        turn = int(picture.getexif().get(_ORIENTATION, 1) or 1)
-        return picture.width, picture.height, turn if 1 <= turn <= 8 else 1
+        try:  # of a PNG this reads to its end, for the tag may stand there
+            turn = picture.getexif().get(_ORIENTATION, 1)
+        except BROKEN as error:
+            raise LayoutError(
+                "file-unreadable", path, f"is truncated or broken ({error})", case=case
+            ) from error
+        return picture.width, picture.height, turn if turn in range(1, 9) else 1
+
+
+def size_of(path: Path, case: str = "") -> tuple[int, int]:
+    """Width and height as stored, from the header alone; raises as :func:`header_of`."""
+    with opened(path, case) as picture:
+        return picture.width, picture.height
 
 
 def opened(path: Path, case: str = "") -> Opened:
@@ -139,12 +157,7 @@ def opened(path: Path, case: str = "") -> Opened:
         try:
             picture = Pillow.open(path)
             check_shape(path, (picture.height, picture.width))
-        except (
-            UnidentifiedImageError,
-            Pillow.DecompressionBombError,
-            SyntaxError,
-            ValueError,
-        ) as error:
+        except (UnidentifiedImageError, Pillow.DecompressionBombError, *BROKEN) as error:
             raise LayoutError(
                 "file-unreadable", path, f"is no picture ({error})", "fetch it again", case=case
             ) from error

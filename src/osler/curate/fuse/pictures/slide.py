@@ -70,6 +70,13 @@ def slide_of(path: Path, case: str) -> Slide:
     MissingError
         Only OpenSlide reads this kind of slide, and it is not installed.
     """
+    found = _slide_of(path, case)
+    if not found.sizes or min(min(size) for size in found.sizes) < 1:
+        raise LayoutError("file-unreadable", path, "has a level without pixels", case=case)
+    return found
+
+
+def _slide_of(path: Path, case: str) -> Slide:
     if path.suffix.lower() in TIFF and not _openslide():
         return _by_tifffile(path, case)
     library = _openslide()
@@ -142,13 +149,13 @@ def _by_tifffile(path: Path, case: str) -> Slide:
             stated = [
                 tags[n].value if n in tags else (0, 1) for n in ("XResolution", "YResolution")
             ]
+            per = [float(a) / float(b) if b else 0.0 for a, b in stated]
     except Exception as error:
         raise LayoutError(
             "file-unreadable", path, f"is no TIFF pyramid ({error})", "fetch it again", case=case
         ) from error
     aperio = re.search(r"\|MPP = (\d{1,3}\.\d{1,9})", text)
     power = re.search(r"\|AppMag = (\d{1,3})", text)
-    per = [a / b if b else 0.0 for a, b in stated]
     mpp = (aperio[1], aperio[1]) if aperio else None
     if mpp is None and unit and all(per):
         mpp = (str(unit / per[0]), str(unit / per[1]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +22,7 @@ MAX_BYTES = 16 * 1024**3
 
 _BROKEN = (
     *(zipfile.BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, SyntaxError),
-    *(RuntimeError, NotImplementedError, TokenError, RecursionError, MemoryError),
+    *(zlib.error, RuntimeError, NotImplementedError, TokenError, RecursionError, MemoryError),
 )
 
 
