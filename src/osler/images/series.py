@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from pydicom import Dataset
@@ -142,7 +141,7 @@ def _volume(slices: list[tuple[Path, Dataset]], folder: str | Path) -> Image:
                 "read the files one by one",
             )  # fmt: skip
         places.append(place)
-    laid = stack(places, folder, names, slice_times(datasets))
+    laid = stack(places, folder, names, slice_times([time_values(ds) for ds in datasets]))
     images = [image_of(ds, path) for ds, path in zip(datasets, paths, strict=True)]
     if len({image.unit for image in images}) > 1:
         raise SeriesError(folder, "shape", "mixes units of intensity", "read the files one by one")
@@ -198,12 +197,17 @@ def _check_alike(datasets: list[Dataset], names: list[str], folder: object) -> N
         seen[uid] = name
 
 
-def slice_times(datasets: Sequence[Dataset]) -> list[float] | None:
-    """What tells slices at one position apart: the first of the attributes for time, b value, echo
-    and acquisition that all slices state and that is not the same in all of them."""
-    for name in TIMES:
-        found: list[Any] = [numbers(ds, name) for ds in datasets]
-        values = [value[0] for value in found if value]
-        if len(values) == len(datasets) and len(set(values)) > 1:
+def time_values(ds: Dataset) -> tuple[float | None, ...]:
+    """What a slice states of each of :data:`TIMES`."""
+    found = (numbers(ds, name) for name in TIMES)
+    return tuple(values[0] if values else None for values in found)
+
+
+def slice_times(stated: Sequence[tuple[float | None, ...]]) -> list[float] | None:
+    """What tells slices at one position apart: the first of the values (:func:`time_values`) that
+    all slices state and that is not the same in all of them."""
+    for column in zip(*stated, strict=True):
+        values = [value for value in column if value is not None]
+        if len(values) == len(stated) and len(set(values)) > 1:
             return values
     return None

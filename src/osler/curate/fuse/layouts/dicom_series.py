@@ -32,7 +32,6 @@ from ..volumes.archive import (
     archive_of,
     objects_of,
     read_volume,
-    referenced_series,
     series_case,
     slices_of,
     stray_faults,
@@ -119,7 +118,7 @@ def _owners(archive: Archive) -> tuple[dict[str, list[Object]], list[Object]]:
     found: dict[str, list[Object]] = {}
     lost: list[Object] = []
     for mark in archive.marks:
-        stated = referenced_series(mark)
+        stated = mark.refers
         here = next((uid for uid in stated if uid in archive.series), "")
         if not stated:  # told by study and frame of reference, where only one series has both
             near = [

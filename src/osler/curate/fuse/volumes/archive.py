@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,20 +14,23 @@ from osler.images import Image, SeriesError, format_of
 from osler.images.dicom import patient_key, read_dataset
 from osler.images.dicom_geometry import Placement, placement, stack
 from osler.images.dicom_tags import raw, text, whole
-from osler.images.series import TIMES, slice_times
+from osler.images.series import TIMES, slice_times, time_values
 
 from ..case import Case, Source
 from ..faults import LayoutError
 from .files import below, of_case
 from .tables import demographics
 
+_FACTS = (
+    "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality", "PatientAge",
+    "PatientSex", "ImageType", "Rows", "Columns", "NumberOfFrames", "SeriesDescription",
+    "ContrastBolusAgent", "BodyPartExamined", "FrameOfReferenceUID",
+)  # fmt: skip
 _TAGS = (
-    "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID", "Modality",
-    "PatientID", "PatientIdentityRemoved", "PatientAge", "PatientSex", "ImageType", "Rows",
-    "Columns", "NumberOfFrames", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing",
-    "SliceThickness", "SpacingBetweenSlices", "SeriesDescription", "ContrastBolusAgent",
-    "BodyPartExamined", "FrameOfReferenceUID", "ReferencedSeriesSequence", "SpecificCharacterSet",
-    "ReferencedFrameOfReferenceSequence", "SharedFunctionalGroupsSequence", *TIMES,
+    *_FACTS, *TIMES, "SpecificCharacterSet", "PatientID", "PatientIdentityRemoved",
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness",
+    "SpacingBetweenSlices", "ReferencedSeriesSequence", "ReferencedFrameOfReferenceSequence",
+    "SharedFunctionalGroupsSequence",
 )  # fmt: skip
 _SUFFIXES = {".dcm", ".dicom", ".ima"}
 _FAULTS = {
@@ -41,14 +45,36 @@ MODALITY = {"CT": "CT", "MR": "MR", "PT": "PET", "NM": "NM"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Object:
-    """One DICOM file and the part of its header that is kept."""
+    """One DICOM file and what is kept of its header; archives have hundreds of thousands.
+
+    ``facts``: attributes as text. ``place``: where its plane lies. ``times``: see
+    :func:`osler.images.series.time_values`. ``refers``: series that it marks.
+    """
 
     path: Path
-    header: Dataset
+    facts: dict[str, str]
+    place: Placement | None
+    times: tuple[float | None, ...]
+    refers: tuple[str, ...] = ()
 
     def said(self, name: str) -> str:
         """One attribute as text, empty if it is not there."""
-        return text(self.header, name) or ""
+        return self.facts.get(name, "")
+
+
+def object_of(path: Path) -> Object:
+    """What is kept of the header of a DICOM file.
+
+    Raises
+    ------
+    BadFileError
+        If it is no DICOM file, or broken.
+    """
+    ds = read_dataset(path, pixels=False, tags=_TAGS)
+    # Most of it is the same in all slices of a series: kept once.
+    facts = {name: sys.intern(value) for name in _FACTS if (value := text(ds, name))}
+    facts["patient"] = patient_key(ds)
+    return Object(path, facts, placement(ds), time_values(ds), _referenced(ds))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +103,7 @@ def archive_of(folder: Path) -> Archive:
             continue
         try:
             if path.exists() and path.stat().st_size and format_of(path) == "dicom":
-                _take(found, Object(path, read_dataset(path, pixels=False, tags=_TAGS)))
+                _take(found, object_of(path), folder)
             else:
                 names.setdefault(path.parent, []).append(path)
         except BadFileError as error:
@@ -101,11 +127,14 @@ def _no_slice(path: Path) -> LayoutError:
     )
 
 
-def _take(found: Archive, one: Object) -> None:
+def _take(found: Archive, one: Object, folder: Path) -> None:
     if one.said("Modality") in ("RTSTRUCT", "SEG"):
         found.marks.append(one)
-    elif raw(one.header, "Rows"):
-        found.series.setdefault(one.said("SeriesInstanceUID"), []).append(one)
+    elif one.said("Rows"):
+        # Some de-identified files have lost their UIDs: then a folder is a series.
+        place = below(one.path.parent, folder)
+        key = one.said("SeriesInstanceUID") or f"{folder.name if place == '.' else place} (no UID)"
+        found.series.setdefault(key, []).append(one)
 
 
 def without_localizers(objects: list[Object]) -> list[Object]:
@@ -113,20 +142,20 @@ def without_localizers(objects: list[Object]) -> list[Object]:
     return [one for one in objects if "LOCALIZER" not in one.said("ImageType").upper()]
 
 
-def referenced_series(mark: Object) -> list[str]:
+def _referenced(ds: Dataset) -> tuple[str, ...]:
     """SeriesInstanceUIDs that an RTSTRUCT or SEG object refers to."""
     found = [text(one, "SeriesInstanceUID")
-             for one in raw(mark.header, "ReferencedSeriesSequence") or ()]  # fmt: skip
-    for frame in raw(mark.header, "ReferencedFrameOfReferenceSequence") or ():
+             for one in raw(ds, "ReferencedSeriesSequence") or ()]  # fmt: skip
+    for frame in raw(ds, "ReferencedFrameOfReferenceSequence") or ():
         for study in raw(frame, "RTReferencedStudySequence") or ():
             found += [text(series, "SeriesInstanceUID")
                       for series in raw(study, "RTReferencedSeriesSequence") or ()]  # fmt: skip
-    return [uid for uid in found if uid]
+    return tuple(uid for uid in found if uid)
 
 
 def objects_of(paths: list[Path]) -> list[Object]:
     """Objects whose headers are read again."""
-    return [Object(path, read_dataset(path, pixels=False, tags=_TAGS)) for path in paths]
+    return [object_of(path) for path in paths]
 
 
 def series_case(source: Source, archive: Archive, uid: str) -> Case | None:
@@ -148,11 +177,11 @@ def series_case(source: Source, archive: Archive, uid: str) -> Case | None:
               "contrast_agent": first.said("ContrastBolusAgent"),
               "body_part": first.said("BodyPartExamined")}  # fmt: skip
     case = Case(
-        key=uid or first.said("SOPInstanceUID"),
+        key=uid,
         files=tuple(one.path for one in objects),
-        patient=patient_key(first.header),
+        patient=first.said("patient"),
         study=study,
-        series=uid,
+        series=first.said("SeriesInstanceUID"),
         demographics=demographics(first.said("PatientAge"), first.said("PatientSex")),
         flags=tuple(flags),
         info={
@@ -201,14 +230,15 @@ def slices_of(objects: list[Object], case: str) -> Slices:
         ``slice-missing``, ``series-mixed``, ``affine-broken``.
     """
     where = objects[0].path.parent
-    if len(objects) == 1 and (whole(objects[0].header, "NumberOfFrames") or 1) > 1:
+    if len(objects) == 1 and _frames(objects[0]) > 1:
         return _of_frames(objects[0])
-    sizes = {(whole(o.header, "Rows"), whole(o.header, "Columns")) for o in objects}
+    sizes = {(one.said("Rows"), one.said("Columns")) for one in objects}
     if len(sizes) > 1:
-        raise LayoutError("series-mixed", where, f"mixes the sizes {sorted(sizes)}", case=case)
+        listing = ", ".join(" x ".join(size) for size in sorted(sizes))
+        raise LayoutError("series-mixed", where, f"mixes sizes: {listing}", case=case)
     seen: dict[str, Object] = {}
     for one in objects:
-        other = seen.setdefault(one.said("SOPInstanceUID"), one)
+        other = seen.setdefault(one.said("SOPInstanceUID") or str(one.path), one)
         if other is not one:
             raise LayoutError(
                 "slice-missing",
@@ -219,14 +249,13 @@ def slices_of(objects: list[Object], case: str) -> Slices:
             )
     places = []
     for one in objects:
-        place = placement(one.header)
-        if place is None:
+        if one.place is None:
             raise LayoutError(
                 "affine-broken", one.path, "states no position, direction or spacing", case=case
             )
-        places.append(place)
+        places.append(one.place)
     names = [one.path.name for one in objects]
-    times = slice_times([one.header for one in objects])
+    times = slice_times([one.times for one in objects])
     order = [0]
     if len(places) > 1:
         try:
@@ -236,6 +265,11 @@ def slices_of(objects: list[Object], case: str) -> Slices:
     return Slices(
         tuple(objects[i].said("SOPInstanceUID") for i in order), tuple(places[i] for i in order)
     )
+
+
+def _frames(one: Object) -> int:
+    text_of = one.said("NumberOfFrames")
+    return int(text_of) if text_of.isdigit() else 1
 
 
 def _of_frames(one: Object) -> Slices:

@@ -165,7 +165,7 @@ def _check_reference(
         uid for one in raw(contour, "ContourImageSequence") or ()
         if (uid := text(one, "ReferencedSOPInstanceUID"))
     ]  # fmt: skip
-    if not stated or not slices.uids or slices.uids[index] in stated:
+    if not stated or slices.uids[index] in ("", *stated):
         return
     spots = [spot for uid in stated for spot in slices.at(uid)]
     where = f"slice {spots[0]}" if spots else "an image that is not in the series"
