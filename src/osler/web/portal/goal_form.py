@@ -159,6 +159,22 @@ GROUPS = (
             Field("seed", "Seed", "number", "", None, "0"),
             Field("split", "Split", "pairs", "train 0.7, val 0.15, test 0.15"),
             Field("patient_groups", "Patients stay together", "choice", "", YES_NO, "true"),
+            Field(
+                "near_copies",
+                "Near copies",
+                "choice",
+                "",
+                {"keep": "are kept, in one part", "drop": "are dropped"},
+                "keep",
+            ),
+            Field(
+                "source_test",
+                "Test cases of a source",
+                "choice",
+                "",
+                {"mix": "are split like the others", "keep": "stay test cases"},
+                "mix",
+            ),
             Field("intensity", "Units of intensity", "pairs", f"CT HU; one of {UNITS}"),
             Field(
                 "on_fault",

@@ -12,7 +12,6 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 
 from osler.core import InputError, OslerError
-from osler.curate.fuse.goal import goal_from
 from osler.curate.fuse.plan import Plan, plan_for, plan_json
 
 from ..pages import Pages
@@ -75,10 +74,9 @@ def plan_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
         wish = wish_from(request.url.query)
 
         def make() -> Made:
-            # The goal as it is read again: filled in by the reader, checked, nothing widened.
-            goal = wish.object() if name == "goal" else plan_json(_plan(library, wish))
-            goal_from(wish.object())
-            body = json.dumps(goal, ensure_ascii=False, indent=2) + "\n"
+            plan = _plan(library, wish)  # a goal that cannot be planned is not given out either
+            told = wish.object() if name == "goal" else plan_json(plan)
+            body = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
             return made(body.encode(), "application/json", filename=f"{_slug(wish)}{name}.json")
 
         return answer(request, cache.get((digest, name, wish.query()), make), POLICY)
