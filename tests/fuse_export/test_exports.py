@@ -239,6 +239,46 @@ def test_nnunet_check_finds_planted_faults(
     assert any(says in text for text in _faults_after(nnunet, tmp_path, fault))
 
 
+def test_nnunet_of_the_classes_that_all_looked_for_has_background(
+    volumes: Fusion, tmp_path: Path
+) -> None:
+    options = Options(classes=("spleen", "liver"))
+    done = export_set(volumes.fused, "nnunet", tmp_path / "out", options)
+    assert not done.notes
+    root = next((tmp_path / "out").glob("Dataset*"))
+    described = json.loads((root / "dataset.json").read_text())
+    assert described["labels"] == {"background": 0, "liver": 1, "spleen": 2}
+    for name, told in json.loads((root / "cases.json").read_text()).items():
+        part = "Ts" if told["split"] == "test" else "Tr"
+        values = np.asarray(nib.load(root / f"labels{part}" / f"{name}.nii.gz").dataobj)
+        truth = volumes.made[told["dataset"]].cases[told["case"]]["voxels"]
+        assert [int((values == n).sum()) for n in (1, 2)] == [truth["liver"], truth["spleen"]]
+        assert set(np.unique(values)) <= {0, 1, 2}
+    with pytest.raises(InputError, match="did you mean liver"):
+        export_set(volumes.fused, "nnunet", tmp_path / "x", Options(classes=("livr",)))
+
+
+def test_nnunet_tells_when_no_case_has_background(volumes: Fusion, tmp_path: Path) -> None:
+    partial = tuple(x for x in volumes.fused.samples if x.dataset == "some-organs")
+    fused = replace(volumes.fused, samples=partial)
+    done = export_set(fused, "nnunet", tmp_path / "out")
+    assert any("annotated for: liver, spleen" in note for note in done.notes)
+
+
+def test_a_part_counts_as_its_whole_when_it_is_not_wanted(tmp_path: Path) -> None:
+    fused = _by_hand(tmp_path / "set", ())
+    drawn = np.zeros((48, 64), np.uint8)
+    drawn[:10], drawn[10:20], drawn[20:30], drawn[30:32] = 1, 2, 3, 4
+    marks = (_mask(fused.folder, "m.png", drawn),)
+    fused = replace(fused, samples=(replace(fused.samples[0], marks=marks),))
+    export_set(fused, "nnunet", tmp_path / "out", Options(classes=("liver",)))
+    path = next(next((tmp_path / "out").glob("Dataset*")).glob("labelsTr/*"))
+    found = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert (found[:20] == 1).all()
+    assert (found[20:30] == 0).all()
+    assert (found[30:32] == 2).all()
+
+
 def test_nnunet_takes_pictures(pictures: Fusion, tmp_path: Path) -> None:
     done = export_set(pictures.fused, "nnunet", tmp_path / "out")
     root = next((tmp_path / "out").glob("Dataset*"))
@@ -385,7 +425,7 @@ def test_instances_keep_polygons_run_lengths_and_say_what_was_not_looked_for(
     mark = Mark("instances", "m", things, completeness="partial", annotated=("liver", "tumour"),
                 reader="dr-a", licence="CC0-1.0")  # fmt: skip
     done = export_set(_by_hand(tmp_path / "set", (mark,)), "coco", tmp_path / "out")
-    assert any("no class of the set" in note for note in done.notes)
+    assert any("no class of the export" in note for note in done.notes)
     read = tools.COCO(str(tmp_path / "out" / "annotations" / "instances_train.json"))
     first, second = sorted(read.dataset["annotations"], key=lambda x: x["area"])
     assert (first["area"], first["bbox"], first["reader"]) == (

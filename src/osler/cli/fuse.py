@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from osler.cli import fuse_build, fuse_export
 from osler.core import InputError, plain
 
 if TYPE_CHECKING:
@@ -158,3 +159,14 @@ def _example(name: str) -> str:
     if name not in EXAMPLES:
         raise UnknownNameError("example", name, EXAMPLES)
     return json.dumps(EXAMPLES[name], indent=2)
+
+
+for _command in (
+    fuse_build.lock,
+    fuse_build.build,
+    fuse_build.run,
+    fuse_build.example,
+    fuse_export.formats,
+    fuse_export.export,
+):
+    app.command()(_command)

@@ -11,12 +11,6 @@ import typer
 from osler.core import plain
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module to ``osler fuse``."""
-    app.command()(formats)
-    app.command()(export)
-
-
 def formats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
@@ -40,6 +34,9 @@ def export(
     ] = False,
     modality: Annotated[str, typer.Option(help="Samples of this modality only.")] = "",
     reader: Annotated[str, typer.Option(help="Annotations of this reader, if several.")] = "",
+    classes: Annotated[
+        str, typer.Option(help="nnU-Net, COCO: only these classes, with commas between.")
+    ] = "",
     number: Annotated[int, typer.Option(help="nnU-Net: number of the dataset.")] = 501,
     shard_mb: Annotated[int, typer.Option(help="Shards of about this many MB.")] = 256,
     creator: Annotated[str, typer.Option(help="Croissant: who made the set.")] = "",
@@ -58,7 +55,8 @@ def export(
 
     wanted: dict[str, Any] = {"date": date} if date else {}
     named = str(code("modality")("--modality", modality)) if modality else ""
-    options = Options(own_use, named, reader, number, shard_mb, creator, url, **wanted)
+    chosen = tuple(one.strip() for one in classes.split(",") if one.strip())
+    options = Options(own_use, named, reader, chosen, number, shard_mb, creator, url, **wanted)
     done = export_set(open_set(folder), format, out, options)
     if as_json:
         typer.echo(json.dumps(plain(done), ensure_ascii=False))

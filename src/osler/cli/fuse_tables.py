@@ -79,7 +79,7 @@ def show_comparison(found: Comparison) -> None:
 def show_checked(found: Checked) -> None:
     """What was found in a folder."""
     say = _console()
-    say.print(f"{found.folder}: layout {found.layout or 'unknown'} ({found.why})")
+    say.print(f"{found.folder}: layout {found.layout or 'unknown'} ({found.why or 'none fits'})")
     say.print(
         f"{found.read} of {found.cases} cases read, {found.files} files, {found.patients} patients"
         + (f", {found.without_patient} cases without patient" if found.without_patient else "")
@@ -101,7 +101,8 @@ def show_checked(found: Checked) -> None:
         place = f"case {fault.case}: " if fault.case else ""
         mark = "" if f"[{fault.code}]" in fault.says else f" [{fault.code}]"
         say.print(f"fault: {place}{fault.says}{mark}")
-    say.print(f"{len(found.faults)} faults" if found.faults else "no faults")
+    n = len(found.faults)
+    say.print(f"{n} {'fault' if n == 1 else 'faults'}" if n else "no faults")
 
 
 @contextmanager
@@ -150,13 +151,14 @@ def _totals_table(plan: Plan) -> Table:
 
 def _total_cells(one: Total) -> tuple[str, ...]:
     unknown = f"+{one.no_publisher}?" if one.no_publisher else ""
+    own = one.no_publisher == one.datasets and not one.counts  # nothing is known of them
     return (
         one.modality,
         str(one.datasets),
         _units(one.counts),
         _units(one.distinct),
         f"{one.publishers}{unknown}",
-        f"{one.labelled:.0%}",
+        "?" if own else f"{one.labelled:.0%}",
         "\n".join(
             f"{top.share:.0%}{' (!)' if top.flagged else ''} {top.dataset}" for top in one.largest
         ),
@@ -166,7 +168,7 @@ def _total_cells(one: Total) -> tuple[str, ...]:
 def _units(counts: Mapping[str, int]) -> str:
     """One line a unit."""
     short = {"image": "img", "volume": "vol"}
-    return "\n".join(f"{n:,} {short.get(unit, unit)}" for unit, n in counts.items()) or "0"
+    return "\n".join(f"{n:,} {short.get(unit, unit)}" for unit, n in counts.items()) or "?"
 
 
 def _selected_table(plan: Plan) -> Table:

@@ -90,7 +90,7 @@ def check_folder(
     """
     if not folder.is_dir():
         raise BadFileError(folder, "is not a folder", "name the folder of one dataset")
-    why = "named"
+    why = "named" if layout else ""
     try:
         if not layout:
             layout, why = detect_layout(folder)

@@ -80,7 +80,7 @@ def _image(work: Work, sample: Sample, number: int, name: str) -> dict[str, Any]
         "patient_group": sample.patient_group,
     }
     known = {name for one in marks_of(sample, *_KINDS) for name in _looked_for(work, one)}
-    unknown = [one.id for one in work.targets.pixel if one.name not in known]
+    unknown = [one.id for one in work.classes if one.name not in known]
     if unknown:
         found["not_exhaustive_category_ids"] = unknown
     return found
@@ -96,13 +96,13 @@ def _annotations(
     work: Work, sample: Sample, image: int, skipped: Counter[str]
 ) -> list[dict[str, Any]]:
     """Objects of a picture, numbered by their content and place in the list."""
-    ids = {one.name: one.id for one in work.targets.pixel}
+    ids = {one.name: one.id for one in work.classes}
     found: list[dict[str, Any]] = []
     for mark in marks_of(sample, "boxes", "instances"):
         for thing in mark.value or ():
             category = ids.get(thing["label"])
             if category is None:
-                skipped["objects of no class of the set are left out"] += 1
+                skipped["objects of no class of the export are left out"] += 1
                 continue
             shape = _outline(thing, sample)
             box = thing.get("box") or _box_of(shape)
@@ -151,7 +151,7 @@ def _regions(work: Work, sample: Sample, image: int) -> Iterator[dict[str, Any]]
     regions = regions_of(work, sample)
     if regions is None:
         return
-    for one in work.targets.pixel:
+    for one in work.classes:
         mask = regions.values == one.id
         if mask.any():
             yield _object(image, one.id, _bounds(mask) or [], run_lengths(mask), "")
@@ -190,7 +190,7 @@ def _categories(work: Work) -> list[dict[str, Any]]:
             "supercategory": one.part_of[0] if one.part_of else "",
             "concept": f"{one.concept.scheme}:{one.concept.code}" if one.concept.code else "",
         }
-        for one in work.targets.pixel
+        for one in work.classes
     ]
 
 

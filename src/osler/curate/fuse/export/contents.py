@@ -9,11 +9,11 @@ from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from osler.core import BadFileError, InputError, sha256_hex, write_bytes
+from osler.core import BadFileError, InputError, UnknownNameError, sha256_hex, write_bytes
 
 from ..sample import Mark, Sample
 from ..storing import inside
-from ..targets import TargetTable
+from ..targets import TargetClass, TargetTable
 
 if TYPE_CHECKING:
     from ..fused import FusedSet
@@ -29,6 +29,9 @@ class Options:
         Files that may not be passed on are written too; the folder then says that it may not be.
     modality, reader
         Only samples of this modality; annotations of this reader where there are several.
+    classes
+        Only these classes of masks and objects; empty: all. nnU-Net counts the others as
+        background, so that a case need not be annotated for them.
     number
         Dataset number of nnU-Net, 1 to 999.
     shard_mb
@@ -40,6 +43,7 @@ class Options:
     own_use: bool = False
     modality: str = ""
     reader: str = ""
+    classes: tuple[str, ...] = ()
     number: int = 501
     shard_mb: int = 256
     creator: str = ""
@@ -82,6 +86,22 @@ class Work:
     def targets(self) -> TargetTable:
         """Classes of the set."""
         return self.fused.targets
+
+    @property
+    def classes(self) -> tuple[TargetClass, ...]:
+        """Classes of masks and objects that are wanted.
+
+        Raises
+        ------
+        UnknownNameError
+            The options name one that the set does not have.
+        """
+        known = {one.name: one for one in self.targets.pixel}
+        for name in self.options.classes:
+            if name not in known:
+                raise UnknownNameError("class", name, known)
+        wanted = set(self.options.classes) or set(known)
+        return tuple(one for one in self.targets.pixel if one.name in wanted)
 
     def leave_out(self, sample: Sample, reason: str) -> None:
         """Tell why a sample is not in the export."""

@@ -23,7 +23,7 @@ from osler.core import InputError, write_bytes, write_json
 from ..sample import Sample
 from .contents import Work, read_file, suffix_of
 from .nnunet_check import check_nnunet
-from .regions import regions_of
+from .regions import regions_of, renumbered
 
 NAME = "nnunet"
 TITLE = "nnU-Net v2: volumes or pictures with masks"
@@ -61,26 +61,30 @@ def write(work: Work) -> None:
     safe = re.sub(r"[^A-Za-z0-9]+", "_", work.name).strip("_") or "Fused"
     root = work.folder / f"Dataset{work.options.number:03d}_{safe}"
     names = _case_names(chosen)
+    classes = work.classes
+    new, ignore = renumbered(work.targets, classes), len(classes) + 1
     partial: Counter[str] = Counter()
+    common = {one.name for one in classes}
     ignored = clashes = 0
     for sample in chosen:
         regions = regions_of(work, sample)
         if regions is None:
             work.leave_out(sample, "no mask of that reader")
             continue
-        labels = regions.values.copy()
-        if regions.partial(work.targets):
-            labels[labels == 0] = work.targets.ignore
+        labels = new[regions.values]
+        if regions.partial(classes):
+            labels[labels == 0] = ignore
             partial[sample.dataset] += 1
-        ignored += int((labels == work.targets.ignore).any())
+        ignored += int((labels == ignore).any())
         clashes += regions.clashes
+        common &= regions.annotated
         test = sample.split == "test"
         name = names[sample.sample_id]
         _write_image(work, sample, root / ("imagesTs" if test else "imagesTr"), name, shape)
         _write_labels(work, sample, labels, root / ("labelsTs" if test else "labelsTr"), name)
         work.written.append(sample.sample_id)
     _describe(work, root, shape, names, bool(ignored))
-    _tell(work, partial, clashes)
+    _tell(work, partial, clashes, common)
     faults = check_nnunet(root)
     if faults:
         raise InputError(f"the nnU-Net dataset fails its check: {faults[0]} ({len(faults)} faults)")
@@ -194,10 +198,9 @@ def _describe(work: Work, root: Path, shape: _Shape, names: dict[str, str], igno
         if sample.sample_id in done:
             by_split.setdefault(sample.split, []).append(names[sample.sample_id])
     training = sorted(n for split, held in by_split.items() if split != "test" for n in held)
-    targets = work.targets
-    labels = {"background": 0, **{one.name: one.id for one in targets.pixel}}
+    labels = {"background": 0, **{one.name: n for n, one in enumerate(work.classes, 1)}}
     if ignore:
-        labels["ignore"] = targets.ignore
+        labels["ignore"] = len(labels)
     first = next(one for one in work.samples if one.sample_id in done)
     write_json(
         root / "dataset.json",
@@ -231,7 +234,13 @@ def _describe(work: Work, root: Path, shape: _Shape, names: dict[str, str], igno
     )
 
 
-def _tell(work: Work, partial: Counter[str], clashes: int) -> None:
+def _tell(work: Work, partial: Counter[str], clashes: int, common: set[str]) -> None:
+    if work.written and sum(partial.values()) == len(work.written):
+        held = ", ".join(sorted(common)) or "none"
+        work.notes.append(
+            "no case has any background, for none is annotated for all classes; "
+            f"export fewer --classes (all cases are annotated for: {held})"
+        )
     for name, n in sorted(partial.items()):
         work.notes.append(
             f"{name}: {n} cases are annotated for some classes only; their background is the "

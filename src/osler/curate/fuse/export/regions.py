@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..sample import Mark, Sample
-from ..targets import TargetTable
+from ..targets import TargetClass, TargetTable
 from .contents import Work, marks_of, read_file
 
 
@@ -24,9 +25,9 @@ class Regions:
     annotated: frozenset[str]
     clashes: int
 
-    def partial(self, targets: TargetTable) -> bool:
-        """Whether a class was not looked for."""
-        return not {one.name for one in targets.pixel} <= self.annotated
+    def partial(self, classes: Iterable[TargetClass]) -> bool:
+        """Whether one of ``classes`` was not looked for."""
+        return not {one.name for one in classes} <= self.annotated
 
 
 def regions_of(work: Work, sample: Sample) -> Regions | None:
@@ -82,3 +83,19 @@ def _laid_over(
             found[here] = targets.ignore
             clashes += int(here.sum())
     return found, clashes
+
+
+def renumbered(targets: TargetTable, classes: Sequence[TargetClass]) -> NDArray[np.int64]:
+    """New id of each old one: ``classes`` from 1 on, then ignore; what is none of them is 0.
+
+    A class that lies in a wanted one without being wanted itself counts as that one: with liver
+    alone, a tumour in the liver is liver.
+    """
+    new = np.zeros(targets.ignore + 1, dtype=np.int64)
+    outer_first = sorted(enumerate(classes, 1), key=lambda pair: -len(pair[1].region))
+    for number, one in outer_first:
+        new[list(one.region)] = number
+    for number, one in enumerate(classes, 1):
+        new[one.id] = number
+    new[targets.ignore] = len(classes) + 1
+    return new
