@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from osler.core import BadFileError, InputError, UnknownNameError
-from osler.curate.catalog import Dataset, Relation, SourceRow, load_catalog, overlapping
+from osler.curate.catalog import Dataset, Relation, SourceRow, licensing, load_catalog, overlapping
 from osler.curate.catalog.building import build
 from osler.curate.catalog.corrections import MADE_BY, corrected, shipped
 from osler.curate.catalog.enrich import enriched
@@ -221,6 +221,22 @@ def test_a_correction_that_changes_nothing_or_fits_nothing_is_refused() -> None:
         corrected([record], [{**good, "id": "b", "becomes": []}])
     with pytest.raises(UnknownNameError, match="field of a correction"):
         corrected([record], [{**good, "field": "rows", "becomes": []}])
+
+
+def test_a_licence_is_entered_once_with_where_it_stands() -> None:
+    by_id = load_catalog().by_id()
+    for row in licensing.shipped():
+        record = by_id[row["id"]]
+        assert record.licence_source == row["source"]
+        assert record.licences == tuple(row.get("licences", ()))
+        assert record.annotation_licences == tuple(row.get("annotation_licences", ()))
+        assert all(not row_value(record, one, "licences") for one in record.rows)
+    assert by_id["curious2022"].licences != by_id["curious2022"].annotation_licences
+    stated = Dataset("a", "A", licences=("CC-BY-4.0",))
+    with pytest.raises(InputError, match="has a licence in the source"):
+        licensing.licensed([stated], [{"id": "a", "licences": ["CC0-1.0"], "source": "s"}])
+    with pytest.raises(UnknownNameError, match="dataset of a licence"):
+        licensing.licensed([stated], [{"id": "b", "source": "s"}])
 
 
 def test_each_relation_stands_in_both_records() -> None:

@@ -1,17 +1,18 @@
-"""The catalogue from its source: rows merged, corrected, related, then enriched where possible."""
+"""The catalogue from its source table: rows merged, corrected, licensed and related."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from .corrections import corrected
+from .licensing import licensed
 from .merging import merged, read_source
 from .record import Dataset
 from .relations import related
 
 
 def build(source: Path) -> tuple[Dataset, ...]:
-    """Records of a normalised source table, with corrections and relations, ordered by id.
+    """Records of a normalised source table, corrected, licensed and related, ordered by id.
 
     The same table gives the same records, whatever is installed; facts of packages are added by
     :func:`osler.curate.catalog.enrich.enriched`.
@@ -21,4 +22,4 @@ def build(source: Path) -> tuple[Dataset, ...]:
     BadFileError
         The table is not what :func:`~osler.curate.catalog.merging.read_source` reads.
     """
-    return related(corrected(merged(read_source(source))))
+    return related(licensed(corrected(merged(read_source(source)))))
