@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from osler.curate.fuse.case import Loaded
+from osler.core import InputError
+from osler.curate.fuse.case import Loaded, Source
 from osler.curate.fuse.faults import LayoutError
 from osler.curate.fuse.geometry import canonical
 from osler.curate.fuse.intensity import intensity_of
-from osler.curate.fuse.suv import to_suv
+from osler.curate.fuse.layouts import layout_named
+from osler.curate.fuse.reading import load_case
+from osler.curate.fuse.suv import as_asked, to_suv
 from osler.images import read, read_series
 from osler.images.pet import suv_factor
 
@@ -233,3 +236,31 @@ def test_suv_comes_back_as_it_is(tmp_path: Path) -> None:
     assert to_suv(image) is image
     once = to_suv(read(written(tmp_path, pet(), name="b")))
     assert to_suv(once) is once
+
+
+def test_a_source_asks_for_suv_or_is_told_how(tmp_path: Path) -> None:
+    image = read(written(tmp_path, pet()))
+    loaded = Loaded(image, "PET")
+    assert as_asked(loaded, {}) is loaded
+    assert as_asked(loaded, {"suv": "bw"}).image.unit == "SUV"
+    assert as_asked(Loaded(image, "CT"), {"suv": "bw"}).image is image
+    with pytest.raises(InputError, match="by body weight"):
+        as_asked(loaded, {"suv": "lbm"})
+    assert (
+        intensity_of(image, "PET").evidence == 'set the option suv of its source to "bw" for SUVbw'
+    )
+    lacking = read(written(tmp_path, pet(PatientWeight=None)))
+    assert intensity_of(lacking, "PET").evidence == "for SUVbw its header lacks PatientWeight"
+
+
+def test_asked_for_while_reading_an_archive(tmp_path: Path) -> None:
+    """Through the reader of DICOM archives and the unit that a goal requires."""
+    for index in range(3):
+        written(tmp_path, pet(PatientID="p", StudyInstanceUID="1.2"), 3.0 * index, f"s{index}")
+    units = []
+    for options in ({}, {"suv": "bw"}):
+        source = Source("pets", tmp_path, "dicom_series", options=options)
+        (case,) = layout_named("dicom_series").scan(source)
+        loaded = load_case(source, case)
+        units.append(intensity_of(loaded.image, loaded.modality).unit)
+    assert units == ["BqML", "SUVbw"]

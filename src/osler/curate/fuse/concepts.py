@@ -48,7 +48,9 @@ def _look_up(words: tuple[str, ...]) -> str:
     """Identifier of exactly these words, joined or apart (``gall bladder``, ``gallbladder``)."""
     known = names()
     for form in forms(words):
-        for spelling in (form, ("".join(form),)):
+        # A single letter is a side or a number, not the end of a word.
+        joined = ("".join(form),) if all(len(word) > 1 for word in form) else form
+        for spelling in (form, joined):
             if spelling in known:
                 return known[spelling]
     return ""

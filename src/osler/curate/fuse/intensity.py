@@ -59,6 +59,17 @@ def intensity_of(image: Image, modality: str, channels: Sequence[str] = ()) -> I
     return replace(found, looks=seen.looks, evidence=seen.what)
 
 
+def _way_to_suv(image: Image) -> str:
+    """What activity needs to become SUV: an option of the source, or what the header lacks."""
+    if image.unit != "Bq/mL":
+        return ""
+    if image.meta.get("suv_missing"):
+        return f"for SUVbw its header lacks {image.meta['suv_missing']}"
+    if image.meta.get("suv_factor") or image.meta.get("suv_factors"):
+        return 'set the option suv of its source to "bw" for SUVbw'
+    return ""
+
+
 def _ct_values(image: Image, modality: str, channels: Sequence[str]) -> NDArray[Any] | None:
     """The values of CT in an image: of its first time point, or of the channel called CT."""
     if modality != "CT" or image.has_colour:
@@ -78,7 +89,7 @@ def _stated(image: Image, modality: str) -> Intensity:
     if image.unit == "SUV" and image.meta.get("suv_type", "BW") not in ("", "BW"):
         return Intensity(None, "none", evidence=f"SUV by {image.meta['suv_type']}, not by weight")
     if image.unit in _STATED:
-        return Intensity(_STATED[image.unit], "stated")
+        return Intensity(_STATED[image.unit], "stated", evidence=_way_to_suv(image))
     named = image.meta.get("unit", "")
     if named in ("OD", "SUVbw", "BqML", "uint8-window"):
         return Intensity(cast(IntensityUnit, named), "stated", window)

@@ -26,6 +26,7 @@ from .intensity import intensity_of
 from .journal import stamp
 from .layouts import layout_named
 from .looks import looks_of, packed
+from .suv import as_asked
 
 _OTHER_CODE = frozenset({"making", "export"})
 _CHUNK = 1 << 22
@@ -129,6 +130,7 @@ def load_case(source: Source, case: Case) -> Loaded:
     """
     try:
         loaded = canonical(layout_named(source.layout).load(source, case))
+        loaded = as_asked(loaded, source.options, case.key)
     except LayoutError as error:
         if not error.case:
             error.case = case.key

@@ -1,13 +1,20 @@
-"""PET to standardised uptake values by body weight (SUVbw, g/mL), from what its header states."""
+"""PET to standardised uptake values by body weight (SUVbw, g/mL), from what its header states.
+
+Nothing is converted unless a source asks for it with the option ``suv: "bw"``.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from osler.core import InputError
 from osler.images import Image
 
+from .case import Loaded
 from .faults import LayoutError
 
 _TODO = "add what is missing to the header from the scan protocol, or use the set in Bq/mL"
@@ -53,3 +60,21 @@ def to_suv(image: Image, case: str = "") -> Image:
         kept = meta["suv_factors"]
     meta = {**meta, "suv_applied": kept, "suv_type": "BW"}
     return replace(image, pixels=pixels, unit="SUV", window=None, meta=meta)
+
+
+def as_asked(loaded: Loaded, options: Mapping[str, Any], case: str = "") -> Loaded:
+    """The case in the unit that its source asks for: PET in SUVbw with the option ``suv: "bw"``.
+
+    Raises
+    ------
+    InputError
+        The option has another value.
+    LayoutError
+        ``suv``, as of :func:`to_suv`.
+    """
+    asked = options.get("suv")
+    if asked is None or loaded.modality != "PET":
+        return loaded
+    if asked != "bw":
+        raise InputError(f'the option suv is {asked!r}; it may be "bw" (by body weight)')
+    return replace(loaded, image=to_suv(loaded.image, case))
