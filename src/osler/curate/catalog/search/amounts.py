@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
 _YEAR = r"(?:19[5-9]\d|20\d\d)"
 _NUMBER = (
@@ -54,6 +55,7 @@ class Amount:
     about: bool = False
     edge: int | None = None
     licences: tuple[str, ...] = ()
+    negative: bool = False
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -69,6 +71,8 @@ _YEAR_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bbetween (YEAR)\s*(?:and|to|-|–|—|&)\s*(YEAR)", "range"),
         (r"\b(?:from )?(YEAR)\s*(?:-|–|—|~|to|until|till|through|到|至)\s*(YEAR)\b", "range"),
         (r"(YEAR)年?\s*(?:-|–|到|至|~)\s*(YEAR)年?(?:之间|间)?", "range"),
+        (r"\b(?:not|except|excluding|without|other than)(?: for)?(?: the| from| of| in)? (YEAR)\b",
+         "not"),
         (rf"\b(?:not|nothing|none|no sets?|no data(?:sets?)?|never) {_EARLIER} (YEAR)\b", "from"),
         (r"\b(?:not|nothing|none|no sets?|no data(?:sets?)?) (?:after|newer than|later than) "
          r"(YEAR)\b", "to"),
@@ -98,9 +102,29 @@ _YEAR_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )  # fmt: skip
 
 
-def years(folded: str) -> Iterator[Amount]:
-    """Limits on the year that are said in words; a bare year is left to :func:`bare_years`."""
+_COUNTS = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10,
+    "couple of": 2, "few": 3, "一": 1, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "十": 10,
+}
+_LAST = re.compile(
+    r"\b(?:in |from |of )?(?:the )?(?:last|past) (\d{1,2}|[a-z]+(?: of)?) years\b".replace(
+        "[a-z]+(?: of)?", "|".join(one for one in _COUNTS if one.isascii())
+    )
+    + r"|(?:最近|近|过去)(\d{1,2}|[一两三四五六十])年"
+)
+
+
+def years(folded: str, today: int | None = None) -> Iterator[Amount]:
+    """Limits on the year that are said in words; a bare year is left to :func:`bare_years`.
+
+    ``today``: the year that "the last five years" ends with; default: this year.
+    """
     taken: list[tuple[int, int]] = []
+    for found in _LAST.finditer(folded):
+        taken.append(found.span())
+        number = found[1] or found[2]
+        back = _COUNTS.get(number) or int(number)
+        yield Amount("year", *found.span(), (today or date.today().year) - back)
     for pattern, rule in _YEAR_RULES:
         for found in pattern.finditer(folded):
             if any(found.start() < end and begin < found.end() for begin, end in taken):
@@ -119,7 +143,7 @@ def _year(found: re.Match[str], rule: str) -> Amount:
         low, high = sorted((year, int(found[2])))
     elif rule == "decade":
         low, high = year, year + 9
-    elif rule == "in":
+    elif rule in ("in", "not"):
         low = high = year
     elif rule == "from":
         low = year
@@ -131,7 +155,7 @@ def _year(found: re.Match[str], rule: str) -> Amount:
         high = year - 1
     if rule.endswith("edge"):
         edge = year
-    return Amount("year", start, end, low, high, edge=edge)
+    return Amount("year", start, end, low, high, edge=edge, negative=rule == "not")
 
 
 def bare_years(folded: str) -> Iterator[Amount]:

@@ -22,6 +22,8 @@ PLACE = 1.3
 """How much more modality and structure count than what else is asked for."""
 PARTLY = 0.35
 """Degree from which a record has nearly what is asked for."""
+EXACT = 0.97
+"""Likeness from which a name stands first whatever else was asked."""
 ENOUGH = 10
 """With this many full answers, near misses are not shown."""
 FEW = 2
@@ -166,7 +168,10 @@ def _accepted(
     for one in binding:
         place += ~one.holds & (one.constraint.facet in ("modality", "structure"))
     names = {row: like for row, like in query.names.items() if keep[row]}
-    scores = {row: 2.0 + like + 0.01 * float(order[row]) for row, like in names.items()}
+    scores = {
+        row: (2.0 if like >= EXACT or not failing[row] else 0.9) + like * 0.1 + float(order[row])
+        for row, like in names.items()
+    }
     if binding or _only_negative(query, verdicts):
         full = [row for row in np.flatnonzero(keep & (failing == 0)).tolist() if row not in scores]
         if _off_topic(query, binding):
@@ -187,7 +192,7 @@ def _accepted(
     elif not query.named:
         scores.update(_by_text(index, query, verdicts, keep, order))
     rows = sorted(scores, key=lambda row: (-scores[row], row))
-    return tuple(int(row) for row in rows), tuple(scores[row] / 3.1 for row in rows)
+    return tuple(int(row) for row in rows), tuple(scores[row] / 3.2 for row in rows)
 
 
 def _partly(binding: list[Verdict]) -> Flags:
@@ -218,7 +223,7 @@ def _off_topic(query: ReadQuery, binding: list[Verdict]) -> bool:
         v for v in binding if v.constraint.facet in ("modality", "structure", "target", "task")
     ]
     said = sum(len(v.constraint.senses) for v in facts)
-    return len(query.unknown) >= 2 and len(query.unknown) > said
+    return len(query.unknown) >= 2 and len(query.unknown) > 2 * said
 
 
 def _by_text(
@@ -242,7 +247,7 @@ def _by_text(
         total += rarity
         share[index.rows_with(word)] += rarity
     total += len(query.unknown) * math.log(1 + index.size)
-    good = keep & (share >= 0.6 * max(total, 1e-6))
+    good = keep & (share >= 0.45 * max(total, 1e-6))
     return {row: 1.0 + float(order[row]) for row in np.flatnonzero(good).tolist()}
 
 

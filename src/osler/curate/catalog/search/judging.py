@@ -25,10 +25,10 @@ _ACCESS = {
     "application": {"application": 1.0, "account_or_credentialed": 0.75,
                     "anonymous_or_gated": 0.5},
 }  # fmt: skip
-_RULED_OUT = {"modality": 0.99, "dim": 0.99, "task": 0.99, "structure": 0.85, "target": FULL}
+_RULED_OUT = {"modality": 0.99, "dim": 0.99, "task": 0.99, "structure": 0.84, "target": FULL}
 """Degree from which a record has what a "not" forbids: near is not enough."""
 
-UNSTATED = np.float32(0.36)
+UNSTATED = np.float32(0.3)
 """Degree for any target of a record that states none: not known is not no."""
 
 
@@ -45,6 +45,8 @@ def judged(index: Index, constraint: Constraint) -> Verdict:
     """The verdict on every record."""
     if constraint.negative:
         free = ~_has_all(index, constraint.senses)
+        if constraint.facet == "year":
+            free = _year(index, constraint) < FULL
         return Verdict(constraint, free, free.astype(np.float32))
     if constraint.facet in ("year", "size"):
         column = (

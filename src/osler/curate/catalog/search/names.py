@@ -13,7 +13,7 @@ from rapidfuzz.distance import OSA
 
 from ..record import Dataset
 from .slips import plain
-from .text import Token, fold, spaced, squashed, tokens
+from .text import Token, fold, spaced, squashed
 
 LONGEST_WINDOW = 7
 """Words of a query that are taken together as one name, at most."""
@@ -94,9 +94,9 @@ def all_names(records: Sequence[Dataset]) -> Names:
     families: dict[str, dict[int, None]] = {}
     for row, record in enumerate(records):
         for name in (record.name, *record.aliases):
-            first = tokens(fold(name))[:1]
-            if first and len(first[0].word) >= 3 and first[0].word.isalpha():
-                families.setdefault(first[0].word, {})[row] = None
+            head = re.match(r"[a-z0-9]*[a-z]", fold(name))
+            if head and len(head[0]) >= 3:
+                families.setdefault(head[0], {})[row] = None
         for name in (record.name, record.id, *other_names(record)):
             for variant in _variants(name):
                 squash = squashed(variant)

@@ -79,7 +79,7 @@ def ruled_out(
             group, loose = [], False
         group.append(mention)
         used.add(at)
-        if only_next:
+        if only_next or kinds & {"publisher", "name"}:  # "not Kaggle skin lesions" wants the skin
             close()
     close()
     return groups, used

@@ -14,7 +14,7 @@ SEPARATE: dict[str, Strength] = {
     "animal": "hard",
     "healthy": "hard",
     "fetus": "hard",
-    "paediatric": "soft",
+    "paediatric": "weak",
     "neonate": "soft",
     "ageing": "weak",
 }
@@ -28,6 +28,8 @@ GENERIC = frozenset(
     }
 )
 """Targets that many datasets have: beside a more exact one they only order hits."""
+PLACED = frozenset({"cells", "multi_organ", "lesion"})
+"""Targets that say little once a body part is named."""
 SOFT = GENERIC | {"tumour", "cancer"}
 """Targets that may be the one thing missing where nothing has everything."""
 

@@ -102,7 +102,8 @@ def name_mentions(words: Sequence[Token], names: Names, text: str) -> list[NameM
         span = set(range(match.start, match.end))
         if span & taken:
             continue
-        if all(ordinary(words[at]) for at in span) and not _in_capitals(match, words, text):
+        everyday = all(ordinary(words[at]) for at in span)
+        if everyday and not (_in_capitals(match, words, text) or _numbered(match, words)):
             continue
         taken |= span
         found.append(match)
@@ -110,10 +111,23 @@ def name_mentions(words: Sequence[Token], names: Names, text: str) -> list[NameM
         if at in taken or len(one.word) < 3 or ordinary(one):
             continue
         rows = names.families.get(one.word, ())
+        start = at
+        while (
+            not rows and start > 0 and at - start < 3 and words[start - 1].end == words[start].start
+        ):
+            start -= 1
+            rows = names.families.get("".join(w.word for w in words[start : at + 1]), ())
         if rows:
-            taken.add(at)
-            found.append(NameMatch(at, at + 1, one.word, dict.fromkeys(rows, 0.93)))
+            taken |= set(range(start, at + 1))
+            said = "".join(w.word for w in words[start : at + 1])
+            found.append(NameMatch(start, at + 1, said, dict.fromkeys(rows, 0.93)))
     return found
+
+
+def _numbered(match: NameMatch, words: Sequence[Token]) -> bool:
+    """Whether everyday words with a number are a name: "promise 12", but not "chest ct 2019"."""
+    only = [words[at].word for at in range(match.start, match.end)]
+    return any(one.isdigit() for one in only) and not any(_means_fact(one) for one in only)
 
 
 def _in_capitals(match: NameMatch, words: Sequence[Token], text: str) -> bool:

@@ -20,8 +20,8 @@ def _single_words() -> tuple[str, ...]:
     known = lexicon()
     words = {
         word
-        for table in (known.senses, known.of_records)
-        for stems in table
+        for stems, senses in known.senses.items()
+        if any(one.kind != "foreign" for one in senses)
         for word in stems
         if len(word) >= 4 and word.isalpha() and not is_chinese(word)
     }

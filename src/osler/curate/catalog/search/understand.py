@@ -8,7 +8,7 @@ from . import amounts
 from .lexicon import Lexicon, Sense, lexicon
 from .names import NameMatch, Names
 from .negation import ruled_out
-from .reading import GENERIC, SEPARATE, SOFT, Constraint, ReadQuery, Strength
+from .reading import GENERIC, PLACED, SEPARATE, SOFT, Constraint, ReadQuery, Strength
 from .scanning import Mention, corrected, mentions, name_mentions
 from .text import LONGEST, Token, fold, is_chinese, tokens
 
@@ -146,15 +146,28 @@ def _positive(wanted: Sequence[Mention]) -> list[Constraint]:
     """Mentions of one kind become one constraint that any of them answers."""
     held: dict[str, list[tuple[Sense, str]]] = {}
     for one in wanted:
-        for sense in one.senses:
+        for sense in (*one.senses, *_inside(one)):
             held.setdefault(sense.kind, []).append((sense, one.words))
     every = ("combine", "both") in {sense.codes[0] for sense, _ in held.get("combine", ())}
     made: list[Constraint] = []
     for kind in _MERGED:
         made += _merged(kind, held.get(kind, []), every and kind == "modality")
-    made += _targets(held.get("target", []))
+    made += _targets(held.get("target", []), any(one.facet == "structure" for one in made))
     made += _words_about(held)
     return made
+
+
+def _inside(mention: Mention) -> list[Sense]:
+    """The body part inside the name of a disease ("foot ulcer"): a hint."""
+    if not any(one.kind == "target" and not one.weak for one in mention.senses):
+        return []
+    words = tokens(mention.words)
+    known = lexicon()
+    found = []
+    for one in words if len(words) > 1 else ():
+        inner = known.senses.get((one.stem,), ())
+        found += [Sense(sense.codes, True) for sense in inner if sense.kind == "structure"]
+    return found
 
 
 def _merged(kind: str, found: list[tuple[Sense, str]], every: bool) -> list[Constraint]:
@@ -189,7 +202,7 @@ def _narrow(found: list[tuple[Sense, str]]) -> list[tuple[Sense, str]]:
     return kept
 
 
-def _targets(found: list[tuple[Sense, str]]) -> list[Constraint]:
+def _targets(found: list[tuple[Sense, str]], placed: bool) -> list[Constraint]:
     """Targets in one constraint, but animals and healthy people: those must hold beside others."""
     known = lexicon()
     apart: dict[str, list[tuple[Sense, str]]] = {}
@@ -202,6 +215,8 @@ def _targets(found: list[tuple[Sense, str]]) -> list[Constraint]:
         strong = [one for one in listed if not one[0].weak]
         kept = _without_broader(strong or listed, known)
         exact = [one for one in kept if one[0].codes[0][1] not in GENERIC]
+        if placed and all(one[0].codes[0][1] in PLACED for one in kept):
+            strong = []
         made += _target(exact or kept, group, bool(strong))
         if exact and len(exact) < len(kept):
             made += _target([one for one in kept if one not in exact], group, False)
@@ -266,7 +281,15 @@ def _limit(one: amounts.Amount, folded: str) -> Constraint:
         return Constraint("licence", (sense,), words)
     strength: Strength = "weak" if one.about else "hard"
     return Constraint(
-        one.facet, (), words, strength, low=one.low, high=one.high, edge=one.edge, unit=one.unit
+        one.facet,
+        (),
+        words,
+        strength,
+        one.negative,
+        low=one.low,
+        high=one.high,
+        edge=one.edge,
+        unit=one.unit,
     )
 
 
