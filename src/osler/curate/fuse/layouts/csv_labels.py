@@ -79,11 +79,14 @@ def scan(source: Source) -> Iterator[Case]:
     cases: list[Case] = []
     groups: list[list[str]] = []
     keys: dict[str, int] = {}
-    for table in tables:
-        rows = rows_of(folder / table)
-        columns = header_row(folder / table)
-        meaning = convention_of(source, columns, folder / table)
-        names = _names(meaning, rows)
+    read = [(table, rows_of(folder / table)) for table in tables]
+    meanings = [convention_of(source, header_row(folder / t), folder / t) for t in tables]
+    words = sorted(
+        {w for (_, rows), m in zip(read, meanings, strict=True) for w in _names(m, rows)}
+    )
+    for (table, rows), meaning in zip(read, meanings, strict=True):
+        own = meaning.form in ("columns", "one-hot")
+        names = list(meaning.labels) if own else words
         for number, row in enumerate(rows, 2):
             case, group = _case(source, table, number, row, meaning, names, pictures, lists)
             if case.key in keys:
@@ -146,9 +149,9 @@ def _lists(folder: Path) -> dict[str, str]:
 
 
 def _names(meaning: Convention, rows: list[dict[str, str]]) -> list[str]:
-    """The names of all labels: the columns, or the words that a column holds."""
+    """The words that the label column of a table holds; none where labels are columns."""
     if meaning.form in ("columns", "one-hot"):
-        return list(meaning.labels)
+        return []
     column = meaning.labels[0]
     words = {word.strip() for row in rows for word in _words(row[column], meaning)}
     return sorted(w for w in words if w and w.lower() not in UNCERTAIN and w != meaning.nothing)

@@ -20,7 +20,7 @@ from ..pictures.leaks import OPTION, mark_leaks, same_pictures
 from ..pictures.listing import PICTURES, files_below, split_named
 from ..pictures.masks import read_mask, stored_mask
 from ..pictures.options import check_options, names_of, text_of
-from ..pictures.outlines import outlines_of
+from ..pictures.outlines import outlines_of, with_labels
 from ..pictures.planes import EXIF_OPTION, annotated_plane
 from ..pictures.shapes import mask_box, polygon_box, polygon_fault
 from ..pictures.slide import is_pyramid
@@ -93,6 +93,7 @@ def scan(source: Source) -> Iterator[Case]:
             )
         cases.append(_case(source, image, chosen))
     cases += [_orphan(source, mask) for mask in orphans]
+    cases = with_labels(source, cases, "outlines")
     same = same_pictures([c.files[0] for c in cases], [c.split for c in cases])
     groups = [[n for n in (c.patient, twin) if n] for c, twin in zip(cases, same, strict=True)]
     yield from mark_leaks(source, cases, groups)
@@ -150,7 +151,10 @@ def _case(source: Source, image: Path, masks: Mapping[str, Path]) -> Case:
         patient=patient,
         split=split,
         flags=() if masks else ("unlabelled",),
-        info={"masks": {variant: path.as_posix() for variant, path in masks.items()}},
+        info={
+            "masks": {variant: path.as_posix() for variant, path in masks.items()},
+            "outlines": next((p.as_posix() for p in masks.values() if p.suffix == ".xml"), ""),
+        },
         fault=fault,
     )
 
@@ -220,4 +224,4 @@ def _outlined(path: Path, case: Case, shape: tuple[int, int]) -> Annotation:
         if fault := polygon_fault(points, shape[1], shape[0]):
             raise LayoutError("box", path, fault, "mend it at its source", case=case.key)
         objects.append({"label": outline.label, "polygon": points, "box": polygon_box(points)})
-    return Annotation("instances", objects, {o["label"]: o["label"] for o in objects})
+    return Annotation("instances", objects, {name: name for name in case.info["outlined"]})

@@ -22,7 +22,7 @@ from ..pictures.documents import header_row, rows_of
 from ..pictures.leaks import OPTION, mark_leaks
 from ..pictures.listing import files_below, split_named
 from ..pictures.options import check_options, choice_of, number_of, text_of
-from ..pictures.outlines import Outline, outlines_of
+from ..pictures.outlines import Outline, outlines_of, with_labels
 from ..pictures.planes import described
 from ..pictures.shapes import filled, mask_box, polygon_box, polygon_fault
 from ..pictures.slide import (
@@ -111,9 +111,8 @@ def scan(source: Source) -> Iterator[Case]:
             path.name.split(".")[0] if path.suffix in _NOTES else path.stem, []
         ).append(path)
     labels = sorted(set(grades.values()))
-    yield from mark_leaks(
-        source, [_case(source, s, paths, by_stem, grades, labels) for s in slides]
-    )
+    cases = [_case(source, s, paths, by_stem, grades, labels) for s in slides]
+    yield from mark_leaks(source, with_labels(source, cases, "notes"))
 
 
 def _grades(source: Source) -> dict[str, str]:
@@ -274,7 +273,7 @@ def _marks(
                     case=case.key,
                 )
         instances.append(_instance(outline.label, parts, holes, (height, width)))
-    labels = {one["label"]: one["label"] for one in [*instances, *points]}
+    labels = {name: name for name in case.info["outlined"]}
     found = [Annotation("instances", instances, labels)] if instances or not points else []
     return found + ([Annotation("keypoints", points, labels)] if points else [])
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from hashlib import file_digest
 from pathlib import Path
@@ -13,6 +13,7 @@ from ..faults import LayoutError
 from .options import choice_of
 
 OPTION = "what to do with cases shared by splits: drop (keep those of the later split), flag"
+_END = 256
 _RANK = {"test": 3, "val": 2, "train": 1, "": 0}
 
 
@@ -64,22 +65,34 @@ def _marked(case: Case, name: str, splits: set[str], mode: str) -> Case:
 def same_pictures(paths: Sequence[Path], splits: Sequence[str]) -> list[str]:
     """A name for each file that has the same bytes as a file of another split; else empty.
 
-    Only files of equal size are read.
+    Files of one size are compared by their last bytes first, so that few are read whole.
     """
-    sizes: dict[int, list[int]] = defaultdict(list)
-    for n, path in enumerate(paths):
-        if path.is_file() and splits[n]:
-            sizes[path.stat().st_size].append(n)
     names = [""] * len(paths)
-    for alike in sizes.values():
-        if len({splits[n] for n in alike}) < 2:
-            continue
-        digests: dict[str, list[int]] = defaultdict(list)
-        for n in alike:
-            with paths[n].open("rb") as handle:
-                digests[file_digest(handle, "sha256").hexdigest()].append(n)
-        for digest, same in digests.items():
-            if len({splits[n] for n in same}) > 1:
+    seen = [n for n, path in enumerate(paths) if splits[n] and path.is_file()]
+    for sized in _alike(seen, splits, lambda n: paths[n].stat().st_size):
+        for ended in _alike(sized, splits, lambda n: _end(paths[n])):
+            for same in _alike(ended, splits, lambda n: _digest(paths[n])):
                 for n in same:
-                    names[n] = f"the picture {digest[:12]}"
+                    names[n] = f"the picture {_digest(paths[n])[:12]}"
     return names
+
+
+def _alike(
+    numbers: Sequence[int], splits: Sequence[str], key: Callable[[int], object]
+) -> list[list[int]]:
+    """Groups of numbers of one key that lie in two splits or more."""
+    groups: dict[object, list[int]] = defaultdict(list)
+    for n in numbers:
+        groups[key(n)].append(n)
+    return [group for group in groups.values() if len({splits[n] for n in group}) > 1]
+
+
+def _end(path: Path) -> bytes:
+    with path.open("rb") as handle:
+        handle.seek(-min(_END, path.stat().st_size), 2)
+        return handle.read(_END)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as handle:
+        return file_digest(handle, "sha256").hexdigest()

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 import xml.etree.ElementTree as ET
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..case import Case, Source
 from ..faults import LayoutError
 from .documents import json_of, xml_of
 from .shapes import numbers
@@ -53,6 +54,29 @@ def outlines_of(path: Path, case: str) -> list[Outline]:
     except LayoutError as error:
         error.case = error.case or case
         raise
+
+
+def with_labels(source: Source, cases: list[Case], note: str) -> list[Case]:
+    """The cases, each with the labels of all files of outlines: a class that is in some and not
+    in this one was looked for and not found.
+
+    Parameters
+    ----------
+    note
+        The entry of ``Case.info`` that holds the name of its file of outlines; empty: none.
+    """
+    labels: set[str] = set()
+    checked = []
+    for case in cases:
+        name = case.info.get(note, "")
+        if name and case.fault is None:
+            try:
+                labels |= {one.label for one in outlines_of(source.folder / name, case.key)}
+            except LayoutError as error:
+                case = replace(case, fault=error)
+        checked.append(case)
+    names = sorted(labels)
+    return [replace(case, info={**case.info, "outlined": names}) for case in checked]
 
 
 def _number(text: str | None, path: Path) -> float:
