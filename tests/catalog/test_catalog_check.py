@@ -128,6 +128,16 @@ def test_a_stated_relation_explains_an_equal_link(tmp_path: Path) -> None:
     assert _told(tmp_path, {**link, "relations": [relation]}) == []
 
 
+def test_new_entries_may_be_related_to_each_other(tmp_path: Path) -> None:
+    for name, other in (("one-set", "two-set"), ("two-set", "one-set")):
+        relation = {"kind": "shares_patients", "other": other, "source": "the page"}
+        row = {**GOOD, "name": name, "urls": [f"https://example.org/{name}"]}
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps({**row, "relations": [relation]}), "utf-8")
+    assert wrong_files(sorted(tmp_path.glob("*.json")), load_catalog()) == []
+    assert wrong_table(load_table(sorted(tmp_path.glob("*.json")))) == []
+
+
 def test_two_new_entries_with_one_name_are_told(tmp_path: Path) -> None:
     for name in ("one", "two"):
         url = f"https://example.org/{name}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,8 +73,10 @@ def _wrong_relations(record: Dataset, known: Mapping[str, Dataset]) -> Iterator[
 def wrong_files(paths: Iterable[Path], catalog: Catalog) -> list[Problem]:
     """Everything that is wrong in new entries: by themselves, against the table, between them."""
     found: list[Problem] = []
-    seen = _seen(one for one in catalog.datasets)
-    for path in paths:
+    seen = _seen(catalog.datasets)
+    entries = list(paths)
+    known = {*catalog.by_id(), *(path.stem for path in entries)}
+    for path in entries:
         try:
             row = read_entry(path)
         except BadFileError as error:
@@ -83,7 +85,7 @@ def wrong_files(paths: Iterable[Path], catalog: Catalog) -> list[Problem]:
         wrong = list(wrong_entry(row))
         if not wrong:
             record = record_of(row)
-            wrong += _wrong_others(record, catalog.by_id())
+            wrong += _wrong_others(record, known)
             wrong += _repeats(record, seen)
             for key, value in _seen([record]).items():
                 seen.setdefault(key, value)
@@ -91,7 +93,7 @@ def wrong_files(paths: Iterable[Path], catalog: Catalog) -> list[Problem]:
     return found
 
 
-def _wrong_others(record: Dataset, known: Mapping[str, Dataset]) -> Iterator[tuple[str, str]]:
+def _wrong_others(record: Dataset, known: Collection[str]) -> Iterator[tuple[str, str]]:
     for one in record.relations:
         if not one.other.startswith(OUTSIDE) and (one.other not in known or one.other == record.id):
             yield "relations", f"other {one.other!r} has no record; {near(one.other, known)}"
