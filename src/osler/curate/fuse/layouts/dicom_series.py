@@ -39,7 +39,7 @@ from ..volumes.archive import (
 from ..volumes.files import below
 from ..volumes.masks import check_sides
 from ..volumes.segments import segments_of
-from ..volumes.sides import Centre, centre, centres
+from ..volumes.sides import Centre, centre, centres, has_side
 from ..volumes.structures import regions_of
 from ..volumes.tables import option
 
@@ -185,7 +185,7 @@ def _from_regions(
     places: dict[str, Centre] = {}
     assert image.affine is not None  # load has checked it
     for region in regions:
-        spot = centre(region.mask, image.affine)
+        spot = centre(region.mask, image.affine) if has_side(region.name) else None
         if spot is not None:
             places[region.name] = spot
     check_sides(places, source, path, key)

@@ -34,7 +34,7 @@ from ..volumes.dictionary import needed_labels
 from ..volumes.files import below, fetched, listed, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import check_sides, marks, read_image, read_map
-from ..volumes.sides import Centre, centres
+from ..volumes.sides import Centre, place_of
 from ..volumes.tables import demographics, option
 
 NAME = "organ_maps"
@@ -284,26 +284,27 @@ def _annotated(source: Source, key: str) -> tuple[str, ...] | None:
 def _from_parts(paths: list[Path], grid: Grid, source: Source, key: str) -> tuple[Annotation, ...]:
     """Binary masks as one label map in the order of their names, or each for itself."""
     exclusive = option(source.options, "exclusive", bool, True, source.folder)
-    labels = {number: stem(path) for number, path in enumerate(paths, 1)}
+    labels = {str(number): stem(path) for number, path in enumerate(paths, 1)}
     kind: type[Any] = np.uint8 if len(paths) < 256 else np.uint16
     merged: NDArray[Any] = np.zeros(grid.shape, kind, order="F")
+    flat = merged.reshape(-1, order="F")
     apart: list[Annotation] = []
     places: dict[str, Centre] = {}
     for number, path in enumerate(paths, 1):
-        here = _binary(path, grid, source, key)
-        box = _box(here)
-        if box is None:
-            if not exclusive:
-                apart.append(_single(here, labels[number], source))
-            continue
+        mask = read_map(path, grid, source, key)
+        spots = _spots(mask, path, key)
+        if spots.size:
+            voxel = np.array([axis.mean() for axis in np.unravel_index(spots, grid.shape, "F")])
+            places[stem(path)] = place_of(voxel, grid.affine)
         if not exclusive:
-            places |= centres(here.view(np.uint8), grid.affine, {1: labels[number]})
-            apart.append(_single(here, labels[number], source))
+            binary = (mask > 0).view(np.uint8)
+            apart.append(
+                Annotation("mask", binary, {"1": stem(path)}, source_dataset=source.dataset)
+            )
             continue
-        cut, piece = merged[box], here[box]
-        taken = cut[piece]
+        taken = flat[spots]
         if taken.any():
-            other = labels[int(taken.max())]
+            other = labels[str(int(taken.max()))]
             raise LayoutError(
                 "mask-overlap",
                 path,
@@ -311,43 +312,22 @@ def _from_parts(paths: list[Path], grid: Grid, source: Source, key: str) -> tupl
                 'set the option "exclusive" to false if structures may overlap',
                 case=key,
             )
-        cut[piece] = number
+        flat[spots] = number
+    check_sides(places, source, paths[0].parent, key)
     if not exclusive:
-        check_sides(places, source, paths[0].parent, key)
         return tuple(apart)
-    check_sides(centres(merged, grid.affine, labels), source, paths[0].parent, key)
-    return (
-        Annotation(
-            "mask", merged, {str(n): name for n, name in labels.items()}, _annotated(source, key),
-            source_dataset=source.dataset,
-        ),
-    )  # fmt: skip
+    looked_for = _annotated(source, key)
+    return (Annotation("mask", merged, labels, looked_for, source_dataset=source.dataset),)
 
 
-def _single(mask: NDArray[np.bool_], name: str, source: Source) -> Annotation:
-    return Annotation("mask", mask.view(np.uint8), {"1": name}, source_dataset=source.dataset)
-
-
-def _binary(path: Path, grid: Grid, source: Source, key: str) -> NDArray[np.bool_]:
-    """A mask of 0 and one other value (1 or 255) as booleans."""
-    mask = read_map(path, grid, source, key)
-    here: NDArray[np.bool_] = mask > 0
-    top = mask.max()
-    if top not in (0, 1, 255) or bool(np.any(mask[here] != top)):
-        values = ", ".join(map(str, np.unique(mask)[:8].tolist()))
+def _spots(mask: NDArray[Any], path: Path, key: str) -> NDArray[np.intp]:
+    """Flat indices (first axis fastest) of a mask that holds 0 and one other value, 1 or 255."""
+    flat = mask.reshape(-1, order="F")
+    spots = np.flatnonzero(flat)
+    values = np.unique(flat[spots])
+    if values.size > 1 or not set(values.tolist()) <= {1, 255}:
+        listing = ", ".join(map(str, values[:8].tolist()))
         raise LayoutError(
-            "label-value", path, f"is a binary mask but holds the values {values}", case=key
+            "label-value", path, f"is a binary mask but holds the values {listing}", case=key
         )
-    return here
-
-
-def _box(mask: NDArray[np.bool_]) -> tuple[slice, ...] | None:
-    """The smallest box around what is true, None where nothing is."""
-    spans = []
-    for axis in range(3):
-        others = tuple(n for n in range(3) if n != axis)
-        hits = np.flatnonzero(mask.any(axis=others))
-        if not hits.size:
-            return None
-        spans.append(slice(int(hits[0]), int(hits[-1]) + 1))
-    return tuple(spans)
+    return spots

@@ -26,7 +26,18 @@ def filled(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bo
     >>> int(filled(square, (4, 4)).sum())
     4
     """
-    flips = np.zeros((shape[0] + 1, shape[1]), np.int64)
+    found = np.zeros(shape, bool)
+    corner = np.clip(np.floor(points.min(0)).astype(np.int64), 0, shape)
+    ends = np.clip(np.ceil(points.max(0)).astype(np.int64) + 1, 0, shape)
+    size = ends - corner
+    if size.min() > 0:
+        box = found[corner[0] : ends[0], corner[1] : ends[1]]
+        box[...] = _filled(points - corner, (int(size[0]), int(size[1])))
+    return found
+
+
+def _filled(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bool_]:
+    """As :func:`filled`, of a plane that is no larger than the polygon."""
     # Each edge upwards, so that the same edge walked back crosses each row at the same place.
     start, end = points, np.roll(points, -1, axis=0)
     down = start[:, 1] > end[:, 1]
@@ -35,12 +46,12 @@ def filled(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bo
     last = np.ceil(high[:, 1]).astype(np.int64).clip(0, shape[1])
     rows = last - first
     edge = np.repeat(np.arange(len(points)), rows)
-    if edge.size:
-        y = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
-        slope = (high[edge, 0] - low[edge, 0]) / (high[edge, 1] - low[edge, 1])
-        x = low[edge, 0] + (y - low[edge, 1]) * slope
-        np.add.at(flips, (np.ceil(x).astype(np.int64).clip(0, shape[0]), y), 1)
-    inside: NDArray[np.bool_] = np.cumsum(flips[:-1], axis=0) % 2 == 1
+    y = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
+    slope = (high[edge, 0] - low[edge, 0]) / (high[edge, 1] - low[edge, 1])
+    x = low[edge, 0] + (y - low[edge, 1]) * slope
+    flips = np.zeros((shape[0] + 1, shape[1]), np.uint8)  # may wrap: only odd and even count
+    np.add.at(flips, (np.ceil(x).astype(np.int64).clip(0, shape[0]), y), 1)
+    inside: NDArray[np.bool_] = np.cumsum(flips[:-1], axis=0, dtype=np.uint8) % 2 == 1
     return inside
 
 

@@ -229,9 +229,7 @@ def marks(
             for name, ids in dictionary.regions
         )
     assert image.affine is not None  # read_image set it
-    if any("left" in n.lower() or "right" in n.lower() or "liver" in n.lower()
-           for n in dictionary.labels.values()):  # fmt: skip
-        check_sides(centres(mask, image.affine, dictionary.labels), source, path, case)
+    check_sides(centres(mask, image.affine, dictionary.labels), source, path, case)
     labels = {str(number): name for number, name in dictionary.labels.items()}
     if dictionary.ignore is not None:
         labels[str(dictionary.ignore)] = "ignore"

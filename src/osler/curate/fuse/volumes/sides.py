@@ -38,37 +38,55 @@ def side_of(name: str) -> tuple[str, str]:
     return re.sub(r"\s+", " ", _SIDE.sub(" ", plain)).strip(), sides.pop()
 
 
+def has_side(name: str) -> bool:
+    """True for a structure whose place :func:`laterality_check` looks at."""
+    what, side = side_of(name)
+    return bool(side) or what in _ORGANS
+
+
 def centres(
     mask: NDArray[Any], affine: NDArray[np.float64], labels: Mapping[int, str]
 ) -> dict[str, Centre]:
-    """Centre of each label of a map in RAS+ mm; labels without voxels are left out."""
-    top = max(labels, default=0)
-    count = np.zeros(top + 1)
-    sums = np.zeros((3, top + 1))
+    """Centre in RAS+ mm of each label of a map that has a side; those without voxels are left out.
+
+    ``labels`` maps values of ``mask`` (unsigned, x y z) to names.
+    """
+    wanted = {number: name for number, name in labels.items() if number and has_side(name)}
+    if not wanted:
+        return {}
+    top = max(wanted)
+    chosen = np.zeros(max(top, int(mask.max())) + 1, bool)
+    chosen[list(wanted)] = True
+    sums = np.zeros((4, top + 1))
     for z in range(mask.shape[2]):
-        plane = mask[:, :, z]
-        xs, ys = np.nonzero(plane)
-        ids = plane[xs, ys].astype(np.int64)
-        inside = ids <= top
-        ids, xs, ys = ids[inside], xs[inside], ys[inside]
-        here = np.bincount(ids, minlength=top + 1)
-        count += here
-        sums[0] += np.bincount(ids, xs, top + 1)
-        sums[1] += np.bincount(ids, ys, top + 1)
-        sums[2] += here * z
+        plane = mask[:, :, z].T  # rows of this view lie together in memory
+        ys, xs = np.nonzero(chosen[plane])
+        if xs.size:
+            ids = plane[ys, xs]
+            here = np.bincount(ids, minlength=top + 1)
+            sums[0] += np.bincount(ids, xs, top + 1)
+            sums[1] += np.bincount(ids, ys, top + 1)
+            sums[2] += here * z
+            sums[3] += here
     return {
-        name: _place(sums[:, number] / count[number], affine)
-        for number, name in labels.items()
-        if number and count[number]
+        name: place_of(sums[:3, number] / sums[3, number], affine)
+        for number, name in wanted.items()
+        if sums[3, number]
     }
 
 
-def centre(mask: NDArray[Any], affine: NDArray[np.float64]) -> Centre | None:
+def centre(mask: NDArray[np.bool_], affine: NDArray[np.float64]) -> Centre | None:
     """Centre of a binary mask in RAS+ mm, None where it is empty."""
-    return centres(mask, affine, {1: "it"}).get("it")
+    spots = np.flatnonzero(mask.reshape(-1, order="F"))
+    if not spots.size:
+        return None
+    return place_of(
+        np.array([axis.mean() for axis in np.unravel_index(spots, mask.shape, "F")]), affine
+    )
 
 
-def _place(voxel: NDArray[np.float64], affine: NDArray[np.float64]) -> Centre:
+def place_of(voxel: NDArray[np.float64], affine: NDArray[np.float64]) -> Centre:
+    """Where a voxel index lies, RAS+ mm."""
     x, y, z = affine[:3, :3] @ voxel + affine[:3, 3]
     return float(x), float(y), float(z)
 
