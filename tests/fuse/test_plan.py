@@ -414,6 +414,20 @@ def test_a_source_of_the_catalogue_keeps_its_facts_and_contradictions_are_told(t
     assert [each.dataset for each in plan.to_get] == ["b"]
 
 
+def test_a_source_outside_the_allowlist_is_a_problem() -> None:
+    source = {"dataset": "mine", "path": "x", "licence": "CC BY-NC 4.0"}
+    goal = {"license_allowlist": ["permissive"], "sources": [source]}
+    plan = plan_over(goal, one("a"))
+    assert plan.problems == (
+        "mine: licence CC-BY-NC-4.0 is not on the list (license_allowlist); "
+        "leave it out, or allow it",
+    )
+    assert not plan_over({**goal, "license_allowlist": ["CC BY-NC"]}, one("a")).problems
+    unknown = {**goal, "sources": [{**source, "licence": "free"}]}
+    assert plan_over(unknown, one("a")).problems
+    assert not plan_over({**unknown, "accept_unknown_licence": ["mine"]}, one("a")).problems
+
+
 def test_recipes_never_go_past_a_login() -> None:
     plan = plan_for(goal_from({"min_valid_image_n_per_dataset": 0}), load_catalog())
     assert len(plan.to_get) == 973

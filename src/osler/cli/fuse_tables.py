@@ -121,8 +121,15 @@ def reading_bar(quiet: bool) -> Iterator[Progress]:
     yield follow
 
 
+class _Out(Console):
+    """Standard output; a reader that leaves is no error (``osler fuse compare a b | head``)."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def _console() -> Console:
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return _Out(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
 def _counts(counts: Mapping[str, int]) -> str:

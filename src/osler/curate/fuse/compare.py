@@ -108,4 +108,5 @@ def _totals(a: Plan, b: Plan) -> tuple[Change, ...]:
 def _brief(total: Total | None) -> dict[str, Any] | None:
     if total is None:
         return None
-    return {"datasets": total.datasets, **total.distinct, "publishers": total.publishers}
+    counts = {f"{unit}s": n for unit, n in total.distinct.items()}
+    return {"datasets": total.datasets, **counts, "publishers": total.publishers}

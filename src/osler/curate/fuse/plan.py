@@ -98,7 +98,7 @@ def plan_for(goal: Goal, catalog: Catalog, base: Path | None = None) -> Plan:
 
     ``base`` is the folder that paths of sources are relative to; None: folders are not looked at.
     Sources are in because they are named: where one does not fit the other wishes, a warning says
-    so. With sources and without any wish about kinds of data only the sources are considered.
+    so; one whose licence is not on the goal's list is a problem. With sources and without any wish about kinds of data only the sources are considered.
 
     Raises
     ------
@@ -110,6 +110,7 @@ def plan_for(goal: Goal, catalog: Catalog, base: Path | None = None) -> Plan:
     own = {one.dataset: _as_record(one, records.get(one.dataset)) for one in sources}
     _known(goal, set(records) | set(own))
     judged = _judged(goal, catalog, own)
+    sources = tuple(_barred(one, judged) for one in sources)
     admitted = [one.dataset for one in judged if one.admitted or one.dataset.id in own]
     chosen = choose(goal, admitted, own)
     overlaps, inside = overlaps_of(chosen.datasets)
@@ -160,6 +161,15 @@ def _known(goal: Goal, names: set[str]) -> None:
                     raise UnknownNameError("dataset", name, names, "osler catalog search")
                 except UnknownNameError as error:
                     raise InputError(f"{key}: {error}") from error
+
+
+def _barred(source: OnDisk, judged: Sequence[Judged]) -> OnDisk:
+    """A source whose licence the goal's list does not hold cannot be used, named or not."""
+    failed = next(one.failed for one in judged if one.dataset.id == source.dataset)
+    says = next((one.says for one in failed if one.key == "license_allowlist"), "")
+    if not says or source.problem:
+        return source
+    return replace(source, problem=f"{says} (license_allowlist); leave it out, or allow it")
 
 
 def _judged(goal: Goal, catalog: Catalog, own: Mapping[str, Dataset]) -> list[Judged]:
