@@ -16,7 +16,9 @@ from osler.curate.fuse.case import Source
 from osler.curate.fuse.concepts import concept_of
 from osler.curate.fuse.faults import LayoutError
 from osler.curate.fuse.label_tables import label_tables, table_for
-from osler.curate.fuse.labels import LabelMap, label_map_for
+from osler.curate.fuse.labels import LabelMap, label_map_for, unused_overrides
+from osler.curate.fuse.layouts import layout_named
+from osler.curate.fuse.making import cine
 from osler.curate.fuse.volumes import dictionary
 
 TABLES = label_tables()
@@ -243,6 +245,25 @@ def test_a_dictionary_that_contradicts_its_dataset_is_refused(
     assert caught.value.code == "label-dictionary"
     assert "\n" not in str(caught.value)
     assert label_map_for(source(dataset, label_table="none"), labels).table == ""
+
+
+def test_a_made_set_under_the_name_of_another_is_refused(tmp_path: Path) -> None:
+    made = cine.make(tmp_path, style="ACDC", subjects=1, dataset="m-ms")
+    reader = layout_named("cine")
+    loaded = reader.load(made.source, next(iter(reader.scan(made.source))))
+    with pytest.raises(LayoutError, match="calls label 1 'right ventricle', but in m-ms label 1"):
+        label_map_for(made.source, loaded.annotations[0].labels)
+
+
+def test_a_kind_of_what_the_table_says_is_no_contradiction() -> None:
+    label_map = label_map_for(source("amos22"), {"15": "prostate", "14": "bladder"})
+    assert keys(label_map) == {"14": "bladder", "15": "prostate_or_uterus"}
+
+
+def test_overrides_that_fit_no_label_are_told() -> None:
+    label_map = label_map_for(source("x"), {"1": "Tumor_A", "2": "liver"})
+    overrides = {"tumor a": "liver tumour", "2": "ignore", "tumour b": "ignore"}
+    assert unused_overrides([label_map], overrides) == ("tumour b",)
 
 
 def test_one_name_for_two_labels_is_refused() -> None:

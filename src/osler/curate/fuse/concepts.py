@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from osler.core import UnknownNameError
@@ -159,26 +160,36 @@ def wider(key: str, *, inside: bool = True) -> tuple[str, ...]:
     return tuple(up)
 
 
-def nearest(key: str, among: Collection[str], *, inside: bool = True) -> str:
+def nearest(key: str, among: Collection[str]) -> str:
     """The key itself or the nearest wider one that is ``among`` these; empty if none is."""
     level, seen = [key], {key}
     while level:
         for one in level:
             if one in among:
                 return one
-        level = [up for one in level for up in wider(one, inside=inside) if up not in seen]
+        level = [up for one in level for up in wider(one) if up not in seen]
         seen.update(level)
     return ""
 
 
+@cache
+def _above(key: str, inside: bool) -> frozenset[str]:
+    """The key and everything wider."""
+    found, level = {key}, [key]
+    while level:
+        level = [up for one in level for up in wider(one, inside=inside) if up not in found]
+        found.update(level)
+    return frozenset(found)
+
+
 def is_within(key: str, other: str) -> bool:
     """True if ``key`` is ``other``, or a kind or part of it."""
-    return nearest(key, (other,)) == other
+    return other in _above(key, True)
 
 
 def is_kind_of(key: str, other: str) -> bool:
     """True if ``key`` is ``other`` or a kind of it: a left kidney is a kidney, no abdomen."""
-    return nearest(key, (other,), inside=False) == other
+    return other in _above(key, False)
 
 
 def parts_of(key: str) -> tuple[tuple[str, ...], ...]:

@@ -8,7 +8,7 @@ is never taken for background.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -201,12 +201,12 @@ def _check_agrees(
 ) -> None:
     """Refuse a dictionary that calls a number otherwise than the dataset's table does.
 
-    The table may be narrower (``edema`` around a tumour); it may not be something else, another
-    side, or a part of what the name says.
+    One may be a kind of the other (``edema`` and that around a tumour); it may not be something
+    else, another side, or a part of what the name says.
     """
     if row is None:
         row = next((one for one in table.rows if one.key == key), None)
-    elif words_of(row.text) == words_of(text) or is_kind_of(row.key, key):
+    elif words_of(row.text) == words_of(text) or _kinds(row.key, key):
         return
     if row is not None:
         raise LayoutError(
@@ -217,3 +217,18 @@ def _check_agrees(
             "name the dataset and version it really is, or decide the label in the goal "
             "(sources[].labels, or options.label_table = 'none' to trust the dictionary)",
         )
+
+
+def _kinds(one: str, other: str) -> bool:
+    return is_kind_of(one, other) or is_kind_of(other, one)
+
+
+def unused_overrides(maps: Iterable[LabelMap], overrides: Mapping[str, str]) -> tuple[str, ...]:
+    """The names of a goal's ``labels`` that no label of its source has: misspelt, or of another."""
+    called = {
+        words_of(name)
+        for one in maps
+        for entry in one.entries
+        for name in (entry.native, entry.text)
+    }
+    return tuple(name for name in overrides if words_of(name) not in called)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from osler.core import InputError
+
 from .align import align
 from .case import Source
 from .faults import LayoutError
 from .goal import Goal
-from .labels import LabelMap, label_map_for
+from .labels import LabelMap, label_map_for, unused_overrides
 from .reading import annotation_of, without_folder
 from .scanning import Read, Refused
 from .targets import TargetTable, target_classes
@@ -55,7 +57,33 @@ def maps_for(reads: Sequence[Read], goal: Goal) -> tuple[Maps, list[Refused]]:
                 reason = without_folder(str(error), read.source.folder)
                 refused[key[0]] = Refused(key[0], error.code, reason)
     kept = {key: one for key, one in sorted(found.items()) if key[0] not in refused}
-    return Maps(kept, target_classes(kept.values(), goal.targets)), list(refused.values())
+    _check_overrides(kept, overrides, goal)
+    targets = target_classes(kept.values(), goal.targets)
+    if targets.missing and kept:
+        have = sorted({one.key for each in kept.values() for one in each.entries if one.concept})
+        raise InputError(
+            f"the goal {goal.name!r} wants the target {targets.missing[0]!r}, which no source that "
+            f"can be used has; they have {', '.join(have[:12]) or 'none'}"
+        )
+    return Maps(kept, targets), list(refused.values())
+
+
+def _check_overrides(
+    kept: Mapping[tuple[str, str, str], LabelMap],
+    overrides: Mapping[str, Mapping[str, str]],
+    goal: Goal,
+) -> None:
+    """Refuse a goal that decides on labels which its sources do not have."""
+    for dataset, wanted in overrides.items():
+        maps = [one for key, one in kept.items() if key[0] == dataset]
+        unused = unused_overrides(maps, wanted) if maps else ()
+        if unused:
+            names = ", ".join(sorted({entry.text or entry.native for one in maps
+                                      for entry in one.entries})[:12])  # fmt: skip
+            raise InputError(
+                f"the goal {goal.name!r} decides on the label {unused[0]!r} of {dataset}, which "
+                f"has none of that name; it has {names}"
+            )
 
 
 def _key(dataset: str, kind: str, labels: Mapping[str, str]) -> tuple[str, str, str]:

@@ -96,9 +96,10 @@ def target_classes(maps: Iterable[LabelMap], wanted: Sequence[str] | None = None
     UnknownNameError
         If ``wanted`` names no concept.
 
-    Examples
-    --------
-    Identifiers do not depend on the order of the sources.
+    Notes
+    -----
+    Identifiers depend on the set of concepts (and the order of ``wanted``), not on the order of
+    the sources.
     """
     keys: dict[bool, set[str]] = {True: set(), False: set()}
     for one in maps:
