@@ -34,9 +34,10 @@ def test_decisions_and_targets_reach_the_maps() -> None:
     assert [one.name for one in found.targets.pixel] == ["kidney"]
 
 
-def test_a_decision_on_no_label_is_refused() -> None:
-    with pytest.raises(InputError, match=r"'Tumor_B' of mine.* it has Tumor_A, left kidney"):
-        maps(LABELS, {"Tumor_B": "ignore"})
+def test_a_decision_on_a_misspelt_label_is_refused() -> None:
+    with pytest.raises(InputError, match=r"'Tumour_A' of mine.* did you mean 'Tumor_A'"):
+        maps(LABELS, {"Tumour_A": "ignore"})
+    assert maps(LABELS, {"Tumor_A": "ignore", "spleen": "spleen"}).by_labels
 
 
 def test_a_target_that_no_source_has_is_refused() -> None:

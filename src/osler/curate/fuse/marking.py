@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -73,17 +74,20 @@ def _check_overrides(
     overrides: Mapping[str, Mapping[str, str]],
     goal: Goal,
 ) -> None:
-    """Refuse a goal that decides on labels which its sources do not have."""
+    """Refuse a decision of the goal on a label that is not there, but nearly.
+
+    A decision on a label that occurs nowhere is none the worse: a folder may lack a class.
+    """
     for dataset, wanted in overrides.items():
         maps = [one for key, one in kept.items() if key[0] == dataset]
-        unused = unused_overrides(maps, wanted) if maps else ()
-        if unused:
-            names = ", ".join(sorted({entry.text or entry.native for one in maps
-                                      for entry in one.entries})[:12])  # fmt: skip
-            raise InputError(
-                f"the goal {goal.name!r} decides on the label {unused[0]!r} of {dataset}, which "
-                f"has none of that name; it has {names}"
-            )
+        left = {name.lower(): name for one in maps for name in one.unmapped}
+        for name in unused_overrides(maps, wanted):
+            near = get_close_matches(name.lower(), left, n=1, cutoff=0.7)
+            if near:
+                raise InputError(
+                    f"the goal {goal.name!r} decides on the label {name!r} of {dataset}, which has "
+                    f"none of that name; did you mean {left[near[0]]!r}?"
+                )
 
 
 def _key(dataset: str, kind: str, labels: Mapping[str, str]) -> tuple[str, str, str]:
