@@ -49,6 +49,7 @@ def export(
     Files whose licences do not allow passing them on stay out: manifest.jsonl says how to find
     them.
     """
+    from osler.cli.fuse_build import _bar as stage_bar
     from osler.curate.fuse.export import Options, export_set
     from osler.curate.fuse.fused import open_set
     from osler.curate.fuse.goal_values import code
@@ -57,7 +58,8 @@ def export(
     named = str(code("modality")("--modality", modality)) if modality else ""
     chosen = tuple(one.strip() for one in classes.split(",") if one.strip())
     options = Options(own_use, named, reader, chosen, number, shard_mb, creator, url, **wanted)
-    done = export_set(open_set(folder), format, out, options)
+    with stage_bar(as_json) as progress:
+        done = export_set(open_set(folder), format, out, options, progress)
     if as_json:
         typer.echo(json.dumps(plain(done), ensure_ascii=False))
         return

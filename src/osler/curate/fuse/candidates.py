@@ -74,7 +74,8 @@ def terms_of(dataset: Dataset, accepted: bool = False) -> SourceTerms:
 def _chosen(goal: Goal, dataset: Dataset) -> Says | None:
     if not goal.datasets:
         return None
-    return dataset.id in goal.datasets, "the goal does not name it"
+    named = {*goal.datasets, *(one.dataset for one in goal.sources)}
+    return dataset.id in named, "" if dataset.id in named else "the goal does not name it"
 
 
 def _dimension(goal: Goal, dataset: Dataset) -> Says | None:

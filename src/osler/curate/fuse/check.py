@@ -115,7 +115,7 @@ def _read_all(source: Source, why: str, cases: list[Case], progress: Progress) -
             read += 1
         except LayoutError as error:
             faults.append(Fault(error.code, error.case or case.key, _says(error, source)))
-        except OslerError as error:
+        except (OslerError, OSError) as error:
             faults.append(Fault("file-unreadable", case.key, _says(error, source)))
     if not cases:
         says = "no case was found where the layout has them"
@@ -142,7 +142,7 @@ def _read_all(source: Source, why: str, cases: list[Case], progress: Progress) -
     )
 
 
-def _says(error: OslerError, source: Source) -> str:
+def _says(error: Exception, source: Source) -> str:
     return without_folder(str(error), source.folder)
 
 

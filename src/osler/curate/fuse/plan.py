@@ -98,7 +98,8 @@ def plan_for(goal: Goal, catalog: Catalog, base: Path | None = None) -> Plan:
 
     ``base`` is the folder that paths of sources are relative to; None: folders are not looked at.
     Sources are in because they are named: where one does not fit the other wishes, a warning says
-    so; one whose licence is not on the goal's list is a problem. With sources and without any wish about kinds of data only the sources are considered.
+    so; one whose licence is not on the goal's list is a problem. With sources and without any wish
+    about kinds of data only the sources are considered.
 
     Raises
     ------

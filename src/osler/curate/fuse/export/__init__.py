@@ -16,7 +16,7 @@ from osler.core import InputError, UnknownNameError, plain, write_json
 
 from ..fused import FusedSet
 from ..sample import Sample
-from .contents import Exported, Options, Work, reasons_of
+from .contents import Exported, Options, Progress, Work, reasons_of
 from .folder import new_folder
 from .gate import passed_on, write_manifest, write_own_use
 
@@ -52,7 +52,11 @@ def format_named(name: str) -> Format:
 
 
 def export_set(
-    fused: FusedSet, format: str, out: str | Path, options: Options | None = None
+    fused: FusedSet,
+    format: str,
+    out: str | Path,
+    options: Options | None = None,
+    progress: Progress | None = None,
 ) -> Exported:
     """Write a fused set as ``format`` into the new folder ``out``.
 
@@ -70,7 +74,7 @@ def export_set(
     samples, withheld, dropped = passed_on(fused, options.own_use)
     samples = _of_modality(samples, options)
     with new_folder(out) as folder:
-        work = Work(fused, samples, withheld, folder, options)
+        work = Work(fused, samples, withheld, folder, options, progress=progress)
         for why, n in sorted(dropped.items()):
             work.notes.append(f"{n} annotations are left out: {why}")
         module.write(work)

@@ -26,7 +26,7 @@ def write(work: Work) -> None:
         target = work.folder / (sample.split or "all") / folder
         file = f"{sample.sample_id}{suffix_of(sample.image.uri)}"
         work.put(sample.image.uri, sample.image.sha256, target / file)
-        work.written.append(sample.sample_id)
+        work.wrote(sample)
     write_json(work.folder / "classes.json", dict(sorted(folders.items())))
 
 

@@ -49,7 +49,7 @@ def write(work: Work) -> None:
         work.put(sample.image.uri, sample.image.sha256, work.folder / "images" / split / name)
         record["images"].append(_image(work, sample, number, name))
         record["annotations"] += _annotations(work, sample, number, skipped)
-        work.written.append(sample.sample_id)
+        work.wrote(sample)
     for split, record in sorted(records.items()):
         whole = {
             "info": {"description": work.name, "version": "1.0", "url": ""},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path, PurePosixPath
@@ -17,6 +17,9 @@ from ..targets import TargetClass, TargetTable
 
 if TYPE_CHECKING:
     from ..fused import FusedSet
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how many samples are done, and of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Work:
     written: list[str] = field(default_factory=list)
     left_out: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    progress: Progress | None = None
 
     @property
     def name(self) -> str:
@@ -103,9 +107,20 @@ class Work:
         wanted = set(self.options.classes) or set(known)
         return tuple(one for one in self.targets.pixel if one.name in wanted)
 
+    def wrote(self, sample: Sample) -> None:
+        """Tell that all of a sample is written."""
+        self.written.append(sample.sample_id)
+        self._tell()
+
     def leave_out(self, sample: Sample, reason: str) -> None:
         """Tell why a sample is not in the export."""
         self.left_out[sample.sample_id] = reason
+        self._tell()
+
+    def _tell(self) -> None:
+        if self.progress:
+            done = len(self.written) + len(self.left_out)
+            self.progress("exporting", done, len(self.samples))
 
     def put(self, uri: str, sha256: str, target: Path) -> int:
         """Copy a file of the set, compared with its checksum; the number of bytes."""

@@ -39,8 +39,9 @@ def write(work: Work) -> None:
             if uri not in done:
                 work.put(uri, digest, work.folder / uri)
                 done.add(uri)
+        work.wrote(sample)
     write_samples(work.folder / "samples.parquet", rows)
-    work.written += [one.sample_id for one in rows]
+    work.written += [one.sample_id for one in rows if one.sample_id not in free]
     write_json(work.folder / "croissant.json", describe(work, rows))
 
 

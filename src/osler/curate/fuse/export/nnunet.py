@@ -82,7 +82,7 @@ def write(work: Work) -> None:
         name = names[sample.sample_id]
         _write_image(work, sample, root / ("imagesTs" if test else "imagesTr"), name, shape)
         _write_labels(work, sample, labels, root / ("labelsTs" if test else "labelsTr"), name)
-        work.written.append(sample.sample_id)
+        work.wrote(sample)
     _describe(work, root, shape, names, bool(ignored))
     _tell(work, partial, clashes, common)
     faults = check_nnunet(root)

@@ -48,7 +48,8 @@ def write(work: Work) -> None:
             name = f"{split}-{number:05d}.parquet"
             _write_part(work, part, work.folder / "data" / name)
             counts[name] = len(part)
-            work.written += [one.sample_id for one in part]
+            for sample in part:
+                work.wrote(sample)
     write_json(work.folder / "parts.json", counts)
 
 

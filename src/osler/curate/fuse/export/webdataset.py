@@ -44,7 +44,7 @@ def write(work: Work) -> None:
                 _add(tar, f"{sample.sample_id}.{ending}", content)
             size, held = size + more, held + 1
             shards[name] = held
-            work.written.append(sample.sample_id)
+            work.wrote(sample)
         if tar is not None:
             tar.close()
     write_json(work.folder / "shards.json", shards)
