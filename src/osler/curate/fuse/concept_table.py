@@ -21,7 +21,7 @@ from ..catalog.vocabulary import Term, terms
 OWN = "99OSLER"
 """Scheme of concepts for which DICOM has no code."""
 
-_FILLERS = frozenset({"the", "of", "and", "a", "an"})
+_FILLERS = frozenset({"the", "of", "and"})
 _CHINESE_SIDES = {"\u5de6": " left ", "\u53f3": " right "}
 
 
