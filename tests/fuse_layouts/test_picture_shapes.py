@@ -99,7 +99,9 @@ def test_a_box_that_counts_from_1_is_told() -> None:
     assert shapes.box_fault([0, 0, 50, 40], 50, 40) == ""
 
 
-@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(seed=st.integers(0, 10_000))
 def test_boxes_and_masks_come_back_through_files(
     seed: int, tmp_path_factory: pytest.TempPathFactory
@@ -284,7 +286,9 @@ ANYTHING = st.recursive(
 
 
 @given(value=ANYTHING)
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 def test_any_annotation_is_read_or_refused(value: Any, tmp_path_factory: Any) -> None:
     """Whatever stands in place of an annotation's fields, no other error comes out."""
     folder = tmp_path_factory.mktemp("any")

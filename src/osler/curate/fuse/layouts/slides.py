@@ -6,6 +6,7 @@ pixels of that level. ``detail`` holds the level, its scale and the micrometres 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ..pictures.slide import (
     level_values,
     slide_of,
 )
+from ..pictures.slide_files import DICOM, MASKS, Found, dicom_facts, slides_in
 from ..pictures.template import patient_from
 from ..volumes.files import fetched, inside
 
@@ -55,36 +57,23 @@ OPTIONS = {
 }
 
 _NOTES = (".xml", ".geojson", ".json")
-_MASK = ("_mask", "_annotation_mask", "_seg")
-_DICOM = ".dcm"
 
 
 def detect(folder: Path) -> str:
     """A slide of a vendor's format, or a tiled TIFF pyramid."""
-    wanted = frozenset({*SUFFIXES, _DICOM})
+    wanted = frozenset({*SUFFIXES, DICOM})
     for path in files_below(folder, wanted, most=200):
         suffix = path.suffix.lower()
-        if suffix == _DICOM:
-            if _is_dicom_slide(folder / path):
+        if suffix == DICOM:
+            if dicom_facts(folder / path):
                 return f"{path.as_posix()} is a DICOM slide"
         elif suffix not in TIFF or suffix == ".svs" or is_pyramid(folder / path):
             return f"{path.as_posix()} is a slide"
     return ""
 
 
-def _is_dicom_slide(path: Path) -> bool:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    try:
-        head = pydicom.dcmread(path, specific_tags=["SOPClassUID"], stop_before_pixels=True)
-    except (InvalidDicomError, OSError, ValueError, KeyError, AttributeError):
-        return False
-    return str(head.get("SOPClassUID", "")) == "1.2.840.10008.5.1.4.1.1.77.1.6"
-
-
 def scan(source: Source) -> Iterator[Case]:
-    """One case a slide; a DICOM slide is a folder of its files.
+    """One case a slide; a DICOM slide is all files of one series.
 
     Raises
     ------
@@ -94,24 +83,16 @@ def scan(source: Source) -> Iterator[Case]:
     check_options(source, OPTIONS)
     folder = source.folder
     paths = list(files_below(folder))
-    found = [p for p in paths if p.suffix.lower() in SUFFIXES]
-    stems = {p.stem for p in found}
-    slides = [p for p in found if not any(p.stem == f"{s}{m}" for m in _MASK for s in stems)]
-    slides = [
-        p for p in slides if not any(part.lower() in ("masks", "mask") for part in p.parts[:-1])
-    ]
-    slides += sorted({p.parent for p in paths if p.suffix.lower() == _DICOM} - {Path()})
+    slides = slides_in(folder, paths)
     if not slides:
         raise LayoutError("file-missing", folder, "has no slides", "fetch them")
     grades = _grades(source)
     classes_of(source)
-    by_stem: dict[str, list[Path]] = {}
+    by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in paths:
-        by_stem.setdefault(
-            path.name.split(".")[0] if path.suffix in _NOTES else path.stem, []
-        ).append(path)
+        by_stem[path.stem].append(path)
     labels = sorted(set(grades.values()))
-    cases = [_case(source, s, paths, by_stem, grades, labels) for s in slides]
+    cases = [_case(source, one, by_stem, grades, labels) for one in slides]
     yield from mark_leaks(source, with_labels(source, cases, "notes"))
 
 
@@ -135,39 +116,38 @@ def _grades(source: Source) -> dict[str, str]:
 
 def _case(
     source: Source,
-    slide: Path,
-    paths: list[Path],
+    slide: Found,
     by_stem: Mapping[str, list[Path]],
     grades: Mapping[str, str],
     labels: list[str],
 ) -> Case:
-    key, fault = slide.as_posix(), None
-    name = slide.name.split(".")[0] if slide.suffix else slide.name
-    beside = [p for s in ("", *_MASK) for p in by_stem.get(name + s, []) if p != slide]
+    key, fault, patient = slide.key, None, slide.patient
+    stems = list(dict.fromkeys((slide.stem, slide.stem.split(".")[0])))
+    beside = [p for s in stems for m in ("", *MASKS) for p in by_stem.get(s + m, ())]
+    beside = [p for p in beside if p not in slide.parts]
     notes = [p for p in beside if p.suffix.lower() in _NOTES]
     masks = [p for p in beside if p.suffix.lower() in TIFF]
-    patient = name[:12] if name.startswith("TCGA-") else ""
-    split = next((s for part in slide.parts[:-1] if (s := split_named(part))), "")
-    whole = source.folder / slide
+    grade = next((grades[s] for s in stems if s in grades), None)
+    split = next((s for part in slide.parts[0].parts[:-1] if (s := split_named(part))), "")
+    whole = source.folder / slide.parts[0]
     try:
         if len(notes) > 1 or len(masks) > 1:
             raise LayoutError(
                 "mask-variant", whole, f"has several annotations: {', '.join(map(str, beside[:4]))}"
             )
-        patient = patient_from(source, slide, case=key) or patient
+        patient = patient_from(source, Path(key), case=key) or patient
         _scaled(source, slide_of(whole, key), key)
     except LayoutError as error:
         fault, error.case = error, key
-    parts = sorted(p for p in paths if p.parent == slide) if whole.is_dir() else [slide]
-    files = tuple(source.folder / p for p in [*parts, *notes, *masks])
+    files = tuple(source.folder / p for p in [*slide.parts, *notes, *masks])
     info = {
-        "slide": key,
+        "slide": slide.parts[0].as_posix(),
         "notes": notes[0].as_posix() if notes else "",
         "mask": masks[0].as_posix() if masks else "",
-        "grade": grades.get(name),
+        "grade": grade,
         "grades": labels,
     }
-    flags = () if notes or masks or name in grades else ("unlabelled",)
+    flags = () if notes or masks or grade is not None else ("unlabelled",)
     return Case(key, files, patient=patient, split=split, flags=flags, info=info, fault=fault)
 
 

@@ -20,7 +20,7 @@ from ..volumes.files import fetched, reading
 
 TIFF = (".tif", ".tiff", ".svs")
 SUFFIXES = (*TIFF, ".ndpi", ".mrxs", ".scn", ".bif", ".vms", ".svslide")
-"""Suffixes of slides; DICOM slides are folders."""
+"""Suffixes of slides; DICOM slides are series."""
 
 _MICRONS = (0.05, 20.0)
 """Micrometres a pixel that a scanner can have; beyond are print resolutions, 72 dpi being 353."""
@@ -84,9 +84,9 @@ def _slide_of(path: Path, case: str) -> Slide:
         raise MissingError(
             f"{path} is a slide that only OpenSlide reads; install it: pip install 'osler[fuse]'"
         )
-    fetched(path, case) if not path.is_dir() else None
+    fetched(path, case)
     try:
-        with library.OpenSlide(str(_entry(path))) as slide:
+        with library.OpenSlide(str(path)) as slide:
             facts = dict(slide.properties)
             sizes = tuple((int(w), int(h)) for w, h in slide.level_dimensions)
     except (library.OpenSlideError, OSError) as error:
@@ -111,14 +111,6 @@ def _openslide() -> Any:
     except (ImportError, OSError):
         return None
     return openslide
-
-
-def _entry(path: Path) -> Path:
-    """A DICOM slide is named by any one of its files."""
-    if not path.is_dir():
-        return path
-    files = sorted(p for p in path.iterdir() if p.is_file() and not p.name.startswith("."))
-    return files[0] if files else path
 
 
 def _plausible(x: Any, y: Any) -> tuple[float, float] | None:
@@ -188,7 +180,7 @@ def level_pixels(slide: Slide, level: int, case: str) -> NDArray[np.uint8]:
     library = _openslide()
     if library is not None:
         try:
-            with library.OpenSlide(str(_entry(slide.path))) as opened:
+            with library.OpenSlide(str(slide.path)) as opened:
                 region = np.asarray(opened.read_region((0, 0), level, (width, height)))
             alpha = region[..., 3:].astype(np.uint16)
             mixed = (region[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
