@@ -162,6 +162,7 @@ def _example(name: str) -> str:
 
 
 for _command in (
+    fuse_build.fetch,
     fuse_build.lock,
     fuse_build.build,
     fuse_build.run,

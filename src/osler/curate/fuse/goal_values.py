@@ -63,6 +63,17 @@ def maybe_text(where: str, value: Any) -> str:
     return "" if value == "" else text(where, value)
 
 
+def place(where: str, value: Any) -> str:
+    """A folder, from the folder of the goal's file: a lock must name no place of one machine."""
+    name = text(where, value)
+    if re.match(r"[/\\~]|[A-Za-z]:", name):
+        raise InputError(
+            f"{where}: {name} is not relative; name the folder from that of the goal's file, like "
+            "../data/set, or link to it there"
+        )
+    return name
+
+
 def short_name(where: str, value: Any) -> str:
     """A name that can be part of a file's name."""
     name = text(where, value)
