@@ -154,7 +154,7 @@ def test_a_wrong_goal_is_one_sentence_beside_the_form(client: TestClient, query:
     for address in (f"/plan?{query}", f"/plan/figures?{query}"):
         answer = client.get(address)
         assert answer.status_code == 400
-        (told,) = re.findall(r'role="alert">(.*?)</p>', answer.text, re.S)
+        (told,) = re.findall(r'role="alert"[^>]*>(.*?)</p>', answer.text, re.S)
         assert WRONG[query] in unescape(told)
     assert 'id="goal"' in client.get(f"/plan?{query}").text
     for name in ("goal", "plan"):

@@ -7,11 +7,12 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Lock
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from osler.core import OslerError
 from osler.curate.catalog import Catalog
@@ -25,7 +26,7 @@ from .charts import charts, years
 from .dataset import Neighbours, dataset_page
 from .export import csv_of, json_of
 from .library import Library
-from .selection import ORDERS, VIEWS, selection_from
+from .selection import ORDERS, VIEWS, Selection, selection_from
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -71,6 +72,8 @@ def catalog_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
     @router.get("/catalog")
     def results(request: Request) -> Response:
         selection = selection_from(request.url.query)
+        if short := _shorter(request, selection):
+            return short
 
         def make() -> Made:
             found = library.find(selection)
@@ -97,6 +100,8 @@ def catalog_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
     @router.get("/catalog/charts")
     def drawn(request: Request) -> Response:
         selection = selection_from(request.url.query).but(page=1)
+        if short := _shorter(request, selection):
+            return short
 
         def make() -> Made:
             values = {
@@ -133,6 +138,15 @@ def catalog_routes(library: Library, pages: Pages, cache: Cache) -> APIRouter:
         return kept(request, form, name, make)
 
     return router
+
+
+def _shorter(request: Request, selection: Selection) -> Response | None:
+    """The short address of what a form sends with its empty fields; None if it is short."""
+    pairs = parse_qsl(request.url.query, keep_blank_values=True)
+    if all(value.strip() for _, value in pairs):
+        return None
+    query = selection.query()
+    return RedirectResponse(f"{request.url.path}?{query}" if query else request.url.path, 303)
 
 
 def _embedded(one: Dataset, catalog: Catalog) -> Markup:

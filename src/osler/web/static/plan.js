@@ -9,6 +9,14 @@ function query() {
   return new URLSearchParams(fields).toString();
 }
 
+// The short address that the server tells, and the plan to compare with.
+function address(short) {
+  const all = new URLSearchParams(short);
+  const against = form.elements.against?.value;
+  if (against) all.set("against", against);
+  return `/plan${all.size ? `?${all}` : ""}`;
+}
+
 async function follow() {
   asking?.abort();
   asking = new AbortController();
@@ -22,7 +30,7 @@ async function follow() {
     plan.replaceChildren(...page.body.childNodes);
     for (const one of plan.querySelectorAll("details"))
       one.open = opened.includes(one.dataset.key);
-    history.replaceState(null, "", `/plan?${text}`);
+    history.replaceState(null, "", address(plan.querySelector("[data-query]")?.dataset.query ?? text));
   } catch (error) {
     if (error.name === "AbortError") return;
   }
