@@ -103,8 +103,23 @@ _YEAR_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 
 
 _COUNTS = {
-    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "ten": 10,
-    "couple of": 2, "few": 3, "一": 1, "两": 2, "三": 3, "四": 4, "五": 5, "六": 6, "十": 10,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "ten": 10,
+    "couple of": 2,
+    "few": 3,
+    "一": 1,
+    "两": 2,
+    "三": 3,
+    "四": 4,
+    "五": 5,
+    "六": 6,
+    "十": 10,
 }
 _LAST = re.compile(
     r"\b(?:in |from |of )?(?:the )?(?:last|past) (\d{1,2}|[a-z]+(?: of)?) years\b".replace(

@@ -134,14 +134,10 @@ def tables(records: Sequence[Dataset]) -> dict[str, tuple[list[str], npt.NDArray
     for held in every:
         for kind, code in held:
             columns[kind].add(code)
-    made = {}
-    for kind in KINDS:
-        listed = sorted(columns[kind])
-        place = {code: at for at, code in enumerate(listed)}
-        table = np.zeros((len(records), len(listed)), np.uint8)
-        for row, held in enumerate(every):
-            for (one, code), degree in held.items():
-                if one == kind:
-                    table[row, place[code]] = round(100 * degree)
-        made[kind] = (listed, table)
-    return made
+    listed = {kind: sorted(columns[kind]) for kind in KINDS}
+    place = {(kind, code): at for kind in KINDS for at, code in enumerate(listed[kind])}
+    made = {kind: np.zeros((len(records), len(listed[kind])), np.uint8) for kind in KINDS}
+    for row, held in enumerate(every):
+        for pair, degree in held.items():
+            made[pair[0]][row, place[pair]] = round(100 * degree)
+    return {kind: (listed[kind], made[kind]) for kind in KINDS}

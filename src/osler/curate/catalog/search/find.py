@@ -267,7 +267,7 @@ def _order(index: Index, query: ReadQuery, verdicts: tuple[Verdict, ...]) -> Col
         total /= weight
     asked = word_table().mean(query.meaning)
     meaning = index.vectors @ asked
-    order: Column = 0.78 * total + 0.12 * meaning + 0.1 * _text_score(index, query)
+    order: Column = 0.9 * total + 0.05 * meaning + 0.05 * _text_score(index, query)
     return order
 
 

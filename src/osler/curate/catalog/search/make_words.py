@@ -16,7 +16,6 @@ import hashlib
 import io
 import json
 from importlib.metadata import distribution
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -112,7 +111,7 @@ def main() -> None:
         "words": len(words),
         "dim": asked.dim,
         "from": "WordLlama l2_supercat_256 (package wordllama 0.4.0.post1, MIT, Lee Miller 2024)",
-        "notice": str(files("osler.curate.catalog.search").joinpath("README.md").name),
+        "notice": "WORDLLAMA-LICENCE",
     }
     write_json(HERE / "words.json", card)
     print(json.dumps(card))

@@ -45,7 +45,8 @@ def understood(text: str, names: Names, weight: Callable[[str], int]) -> ReadQue
     constraints += [_limit(one, folded) for one in limits]
     rest, unknown = _rest(words, found, weight)
     constraints += _year_left(words, found)
-    likeness: dict[int, float] = dict.fromkeys(names.rows_of("".join(w.word for w in words)), 1.0)
+    whole = names.rows_of("".join(one.word for one in words)) if not limits else ()
+    likeness: dict[int, float] = dict.fromkeys(whole, 1.0)
     for one in wanted:
         if one.name is not None:
             for row, value in one.name.likeness.items():
