@@ -136,6 +136,21 @@ def test_any_table_is_read_when_options_name_its_columns(tmp_path: Path) -> None
     assert third[0].flags == ("unlabelled",)
 
 
+def test_a_table_may_name_dicom_files(tmp_path: Path) -> None:
+    """RSNA's sets: a radiograph as DICOM for each row; its header tells the patient."""
+    from osler.images import Image, write
+
+    pixels = drawn("radiograph").pixels[..., 0]
+    for n in range(2):
+        image = Image(pixels, "yx", modality="xray", unit="8-bit", patient=f"P{n}")
+        write(image, tmp_path / "images" / f"case{n}.dcm")
+    (tmp_path / "labels.csv").write_text("patientId,Target\ncase0,0\ncase1,1\n")
+    options = {"image_column": "patientId", "label_columns": ["Target"]}
+    found = read(Source("x", tmp_path, "csv_labels", modality="XR", options=options))
+    assert [loaded.annotations[0].value for _, loaded in found.values()] == ["0", "1"]
+    assert all(np.array_equal(loaded.image.pixels, pixels) for _, loaded in found.values())
+
+
 @pytest.mark.parametrize(
     ("cell", "state"), [("1.0", 1), ("0", 0), ("-1.0", -1), ("U", -1), ("", None), ("NaN", None)]
 )

@@ -245,7 +245,8 @@ def test_tables_of_any_mark_are_read(mark: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "content", ['{"a": 1, "a": 2}', '{"a": NaN}', "[" * 200_000, '{"a": ', "\x00", "{'a': 1}"]
+    "content",
+    ['{"a": 1, "a": 2}', '{"a": NaN}', "[" * 200_000, "[1e999]", '{"a": ', "\x00", "{'a': 1}"],
 )
 def test_json_is_strict(content: str, tmp_path: Path) -> None:
     path = tmp_path / "t.json"
@@ -287,7 +288,7 @@ ANYTHING = st.recursive(
 
 @given(value=ANYTHING)
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 def test_any_annotation_is_read_or_refused(value: Any, tmp_path_factory: Any) -> None:
     """Whatever stands in place of an annotation's fields, no other error comes out."""

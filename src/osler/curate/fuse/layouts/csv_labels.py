@@ -25,7 +25,7 @@ from ..pictures.conventions import (
 from ..pictures.documents import header_row, rows_of, text_file
 from ..pictures.index import PictureIndex
 from ..pictures.leaks import OPTION, mark_leaks, same_pictures
-from ..pictures.listing import PICTURES, files_below, split_named
+from ..pictures.listing import DICOM, PICTURES, files_below, split_named
 from ..pictures.options import check_options, names_of, text_of
 from ..pictures.planes import plane_of
 from ..pictures.template import patient_from
@@ -53,7 +53,7 @@ _LISTS = {
 
 def detect(folder: Path) -> str:
     """A table of a known convention, and images."""
-    if not any(files_below(folder, PICTURES, most=1)):
+    if not any(files_below(folder, PICTURES | DICOM, most=1)):
         return ""
     for path in files_below(folder, _TABLES, most=50):
         known = known_convention(header_row(folder / path))

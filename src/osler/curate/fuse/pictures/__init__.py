@@ -1,32 +1,13 @@
-"""How the files of strangers are read: paths, tables, JSON, XML, pictures, masks, outlines.
+"""Planes, slides, videos and texts as datasets store them, checked while they are read.
 
-Every reader here takes hostile content: sizes are capped, no path leaves the dataset, XML knows no
-entities, nothing is executed. What is wrong becomes a ``LayoutError`` with its code.
+What the layouts of pictures share: which files there are (``listing``, ``index``), settings
+(``options``), what a file name tells (``template``), tables, JSON, yaml and XML (``documents``),
+images and their EXIF turns (``planes``), boxes, polygons and run lengths (``shapes``), one object
+of a COCO file (``objects``) or a YOLO row (``yolo_rows``), masks and their classes (``masks``,
+``dictionary``), outlines on slides (``outlines``), slides (``slide``, ``slide_files``), arrays in
+NPZ (``stacks``), videos (``film``, ``traces``), conventions of label tables (``conventions``),
+questions and answers (``questions``), and patients or pictures in two splits (``leaks``).
+
+Files are hostile: sizes are capped, no name leaves the dataset, XML has no entities, nothing is
+unpickled or executed. What is wrong becomes a ``LayoutError`` with its code.
 """
-
-from __future__ import annotations
-
-from .documents import json_of, rows_of, xml_of
-from .leaks import mark_leaks
-from .listing import PICTURES, files_below, find_file, split_named
-from .options import check_options, choice_of, flag_of, names_of, number_of, text_of
-from .template import Template, patient_from
-
-__all__ = [
-    "PICTURES",
-    "Template",
-    "check_options",
-    "choice_of",
-    "files_below",
-    "find_file",
-    "flag_of",
-    "json_of",
-    "mark_leaks",
-    "names_of",
-    "number_of",
-    "patient_from",
-    "rows_of",
-    "split_named",
-    "text_of",
-    "xml_of",
-]

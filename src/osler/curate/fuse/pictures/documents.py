@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from pathlib import Path
@@ -139,7 +140,15 @@ def json_of(path: Path) -> Any:
 
 
 def _parse(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_once)
+    hooks: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite}
+    return json.loads(text, object_pairs_hook=_once, **hooks)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:20]} is too large a number")
+    return value
 
 
 def _no_constant(name: str) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..faults import LayoutError
 from ..volumes.files import inside
-from .listing import PICTURES, files_below
+from .listing import DICOM, PICTURES, files_below
 
 _VARIANTS = ("_downsampled", "_superpixels", "_segmentation")
 """By-products beside an image; only the first may stand for it."""
@@ -18,7 +18,7 @@ class PictureIndex:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.paths = list(files_below(folder, PICTURES))
+        self.paths = list(files_below(folder, PICTURES | DICOM))
         self.used: set[Path] = set()
         self.by_name: dict[str, list[Path]] = defaultdict(list)
         for path in self.paths:

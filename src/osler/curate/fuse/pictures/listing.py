@@ -12,6 +12,9 @@ from ..volumes.files import fetched, inside
 PICTURES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"})
 """Suffixes of planes."""
 
+DICOM = frozenset({".dcm", ".dicom"})
+"""Suffixes of DICOM files, which tables of labels also name."""
+
 MAX_FILES = 5_000_000
 _SPLITS = {
     "train": "train",

@@ -17,6 +17,7 @@ from osler.images import Image, Modality
 from ..case import Case, Source
 from ..faults import LayoutError
 from ..volumes.files import fetched, reading
+from .listing import PICTURES
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Opened
@@ -66,7 +67,7 @@ def described(image: Image, source: Source, case: Case) -> Image:
         image,
         modality=image.modality or modality_of(source),
         licence=source.licence,
-        patient=case.patient,
+        patient=case.patient or image.patient,
     )
 
 
@@ -84,7 +85,7 @@ def annotated_plane(source: Source, case: Case, path: Path) -> Image:
     from .options import choice_of
 
     image = plane_of(source, case, path)
-    turn = header_of(path, case.key)[2]
+    turn = header_of(path, case.key)[2] if path.suffix.lower() in PICTURES else 1
     mode = choice_of(source, "exif", ("refuse", "upright", "stored"))
     if turn == 1 or mode == "upright":
         return image
