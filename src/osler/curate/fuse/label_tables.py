@@ -1,4 +1,10 @@
-"""Label numbers of known datasets, from tables that ship with Osler, each with its source."""
+"""Label numbers of known datasets, from tables that ship with Osler, each with its source.
+
+A table is one file of ``label_maps/``, and adding a dataset is adding a file. Its head says
+``# datasets:`` (catalogue ids and other names), ``# by: id`` or ``name`` (whether numbers are fixed
+or only names), ``# source:``; its rows are native id, native name, key of a concept (or
+``background``, ``ignore``), status and note, parted by tabs.
+"""
 
 from __future__ import annotations
 
