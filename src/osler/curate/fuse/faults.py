@@ -42,6 +42,7 @@ FAULTS: dict[str, str] = {
     "answer-empty": "a question has no answer or no image",
     "patient-unknown": "a name does not fit the pattern that should tell its patient",
     "mask-variant": "an image has several masks and nothing says which one is meant",
+    "label-conflict": "sources contradict each other on pictures that both hold",
     "uncertain": "a label is uncertain and the goal does not say what to do with it",
 }
 """Code -> meaning. A reader raises no code that is not here."""

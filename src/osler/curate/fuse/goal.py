@@ -21,6 +21,7 @@ from .fetch_list import Fetch, read_fetches
 from .sample import IntensityUnit
 
 Uncertain = Literal["drop", "positive", "negative", "keep"]
+Contradictions = Literal["refuse", "drop", "keep"]
 MAX_BYTES = 4 << 20
 
 
@@ -88,6 +89,10 @@ class Goal:
     near_copies
         What becomes of re-encoded, cropped, mirrored and partial copies: ``keep`` them with their
         original in one split, or ``drop`` them. Equal pictures are always kept once.
+    contradictions
+        What becomes of copies whose labels differ: ``refuse`` sources that contradict others too
+        often (:mod:`osler.curate.fuse.conflicts`) and drop the other differing copies, ``drop``
+        the differing copies alone, or ``keep`` one of each.
     source_test
         ``mix``: splits are ours alone. ``keep``: what a source calls its test set stays in test,
         with everybody who is in it.
@@ -119,6 +124,7 @@ class Goal:
     uncertain: Uncertain | None = None
     on_fault: Literal["drop", "stop"] = "drop"
     near_copies: Literal["keep", "drop"] = "keep"
+    contradictions: Contradictions = "refuse"
     source_test: Literal["mix", "keep"] = "mix"
     sources: tuple[GoalSource, ...] = ()
 
@@ -165,6 +171,7 @@ _READERS: Mapping[str, read.Reader] = {
     "uncertain": read.one_of(get_args(Uncertain)),
     "on_fault": read.one_of(("drop", "stop")),
     "near_copies": read.one_of(("keep", "drop")),
+    "contradictions": read.one_of(get_args(Contradictions)),
     "source_test": read.one_of(("mix", "keep")),
     "sources": lambda where, value: _sources(where, value),
 }
@@ -252,7 +259,7 @@ def _balance(where: str, value: Any) -> Balance:
 def _sources(where: str, value: Any) -> tuple[GoalSource, ...]:
     readers: dict[str, read.Reader] = {
         "dataset": read.dataset_id,
-        "path": read.text,
+        "path": read.place,
         "layout": read.layout,
         "version": read.maybe_text,
         "modality": lambda place, one: one and read.code("modality")(place, one),

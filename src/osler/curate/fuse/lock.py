@@ -18,11 +18,12 @@ from ..catalog.load import Catalog, load_catalog
 from ..pool.executors import Executor, Here
 from .case import Source
 from .choosing import Choice, agree, apply_balance, apply_wishes, drop_copies
+from .conflicts import LIMIT, label_conflicts
 from .faults import LayoutError
 from .goal import Goal
 from .groups import Who, patient_sets, shared_patients
 from .journal import open_journal
-from .lock_file import SCHEMA, journal_of, lock_text
+from .lock_file import SCHEMA, content_digest, journal_of, lock_text
 from .lock_rows import case_row, drop_row, source_rows, totals_of
 from .marking import Maps, maps_for, marks_of
 from .on_disk import source_of
@@ -66,6 +67,7 @@ def lock_goal(
         stop = goal.on_fault == "stop"
         reads, refused = read_all(_sources(goal, plan, base), journal, executor, progress, stop)
         lock = _made(goal, plan, catalog, (reads, refused), executor or Here(), progress)
+    lock["digest"] = content_digest(lock)
     write_text(out, lock_text(lock))
     return lock
 
@@ -121,6 +123,7 @@ def _made(
     apply_wishes(choice, goal)
     _mark(choice, maps, goal)
     links = _links(choice, executor, progress)
+    refused = sorted([*refused, *_contradicted(choice, links, goal)], key=lambda r: r.dataset)
     drop_copies(choice, links, goal.near_copies == "drop")
     groups = _groups(choice, goal, links)
     apply_balance(choice, goal, groups.__getitem__)
@@ -167,6 +170,28 @@ def _links(choice: Choice, executor: Executor, progress: Progress | None) -> lis
 
     found = find_overlaps(shown, executor, step)
     return [Link(one.kind, kept[one.one], kept[one.two], one.value) for one in found]
+
+
+def _contradicted(choice: Choice, links: Sequence[Link], goal: Goal) -> list[Refused]:
+    """Drop what copies show to be labelled wrongly or doubtfully; the sources refused for it."""
+    if goal.contradictions == "keep":
+        return []
+    compared = [
+        (link.one, link.two, said)
+        for link in links
+        if (said := agree(choice, link.one, link.two)) is not None
+    ]
+    limit = LIMIT if goal.contradictions == "refuse" else 1.0
+    found = label_conflicts([read.source.dataset for read in choice.reads], compared, limit)
+    refused = [Refused(name, "label-conflict", why) for name, why in found.refused.items()]
+    if refused and goal.on_fault == "stop":
+        raise LayoutError("label-conflict", refused[0].dataset, refused[0].reason)
+    _drop_refused(choice, refused)
+    for pair in found.disputed:
+        for number, other in (pair, pair[::-1]):
+            why = f"shows the picture of {choice.name(other)}, which is labelled otherwise"
+            choice.drop(number, "label-conflict", why)
+    return refused
 
 
 def patient_key(goal: Goal, read: Read) -> str:
