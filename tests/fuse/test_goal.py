@@ -99,6 +99,8 @@ def test_spelling_and_order_do_not_change_the_digest() -> None:
         ({"sources": [{"dataset": "a", "path": "a", "layout": "coca"}]}, "did you mean coco"),
         ({"sources": [{"dataset": "a", "path": "a", "labels": ["x"]}]}, "labels is an object"),
         ({"sources": [{"dataset": "a", "path": "x\x00y"}]}, "path is a text"),
+        ({"sources": [{"dataset": "a", "path": "/data/a"}]}, "is not relative"),
+        ({"sources": [{"dataset": "a", "path": "C:\\data"}]}, "is not relative"),
     ],
 )
 def test_what_is_wrong_is_refused_by_name(value: Any, says: str) -> None:
