@@ -50,7 +50,14 @@ def folder(tmp_path: Path) -> Path:
         json.dumps({"outcome": "accepted", "says": "better", "plan": {"benchmark": "b"}})
     )
     (top / "fused").mkdir()
-    (top / "fused" / "lock.json").write_text(json.dumps({"goal": {"name": "livers"}}))
+    fused = {
+        "name": "livers",
+        "stored": {"samples": 1234},
+        "sources": [{}, {}, {}],
+        "verdict": {"form": "collection"},
+    }
+    (top / "fused" / "report.json").write_text(json.dumps(fused))
+    (top / "fused" / "samples.parquet").write_bytes(b"PAR1")
     (top / "fused" / "report.html").write_text("<p>fused")
     (top / "broken").mkdir()
     (top / "broken" / "run.json").write_text("{")
@@ -91,6 +98,7 @@ def test_what_ran_is_listed_and_nothing_else(runs: TestClient) -> None:
     assert "osler/probe on A benchmark" in page
     assert "9 of 10 items scored; headline 0.500 (0.250 to 0.750)" in page
     assert "livers" in page
+    assert "1,234 samples of 3 sources" in page
     assert "accepted" in page
     assert "&lt;script&gt;trap" in page
     assert "<script>trap" not in page

@@ -5,54 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 from urllib.parse import urlencode
 
 from osler.curate.catalog import Catalog
 from osler.curate.catalog.record import Dataset
 
 from .engine import Engine, Ranked, Read
+from .facets import Facet, facets
 from .selection import PAGE_SIZE, Selection
 from .words import FIELDS, word
 from .words import size as size_in_words
 
-SHOWN = {"modality": 9, "structure": 9, "task": 7, "licence": 6, "publisher": 6, "year": 6}
-OFFERED = 60
 PLANNED = 60
-ONE_VALUE = ("year", "labelled")
 PERMISSIVE = re.compile(r"CC0|CC-BY-[0-9.]+$|MIT|Apache|BSD|PDDL|ODC-BY|Unlicense|CC-PDDC")
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """One value of a facet: how many of the selection have it, and where a click leads.
-
-    A click leads to exactly ``count`` datasets where the facet is free. Where it is in use,
-    ``more`` is how many a further value would bring. Years and labels hold one value at a time:
-    there ``count`` is what the other one would leave.
-    """
-
-    value: str
-    label: str
-    count: int
-    query: str
-    chosen: bool = False
-    more: int | None = None
-
-    @property
-    def slug(self) -> str:
-        """The value as part of an id of the page."""
-        return re.sub(r"[^A-Za-z0-9]+", "-", self.value)[:60]
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """One facet and its values, the most frequent first."""
-
-    name: str
-    label: str
-    bins: tuple[Bin, ...]
-    shown: int = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +125,7 @@ class Library:
             last=start + len(part),
             pages=pages,
             rows=tuple(row_of(of[row], *self.engine.why(found, row)) for row in part),
-            facets=self._facets(selection, found),
+            facets=facets(self.engine, selection, found),
             chips=chips_of(selection),
             cleared=Selection(q=selection.q, sort=selection.sort, view=selection.view).query(),
             plan_query=plan_query(selection, [of[row].id for row in rows[: PLANNED + 1]]),
@@ -170,18 +135,6 @@ class Library:
             drops=() if rows else self._drops(selection),
             near=pages_near(selection.page, pages),
         )
-
-    def _facets(self, selection: Selection, found: Ranked) -> tuple[Facet, ...]:
-        """The facets of a selection: counts over exactly its datasets."""
-        counts = self.engine.counts(found)
-        facets = []
-        for name, label in FIELDS.items():
-            free = selection.but(**_freed(name))
-            used = free != selection
-            wider = self.engine.counts(self.engine.rank(free))[name] if used else counts[name]
-            bins = _bins(name, selection, counts[name], wider, used)
-            facets.append(Facet(name, label, bins[:OFFERED], SHOWN.get(name, 9)))
-        return tuple(facets)
 
     def _drops(self, selection: Selection) -> tuple[Drop, ...]:
         """Single constraints, of the text and beside it, without which something is left."""
@@ -276,58 +229,6 @@ def plan_query(selection: Selection, ids: Sequence[str]) -> str:
         view="table", page=1, labelled="" if selection.labelled == "yes" else selection.labelled,
     )  # fmt: skip
     return urlencode(pairs) if untold == Selection() and "unknown" not in selection.licence else ""
-
-
-def _freed(name: str) -> dict[str, Any]:
-    """The selection's fields without those of one facet."""
-    if name == "year":
-        return {"since": None, "until": None}
-    return {name: ""} if name == "labelled" else {name: ()}
-
-
-def _bins(
-    name: str,
-    selection: Selection,
-    counts: Mapping[str, int],
-    wider: Mapping[str, int],
-    used: bool,
-) -> tuple[Bin, ...]:
-    chosen = _chosen(name, selection)
-    bins = []
-    for value in {*wider, *counts, *(chosen if name != "year" else ())}:
-        count = counts.get(value, 0)
-        here = value in chosen
-        more = wider.get(value, 0) - count if used and not here else None
-        if more is not None and name in ONE_VALUE:
-            count, more = wider.get(value, 0), None
-        if count or here or more:
-            label = word(name, value)
-            bins.append(Bin(value, label, count, _towards(name, value, selection), here, more))
-    if name == "year":
-        bins.sort(key=lambda one: one.value, reverse=True)
-    else:
-        bins.sort(key=lambda one: (not one.chosen, -(one.more or one.count), one.label.lower()))
-    return tuple(bins)
-
-
-def _chosen(name: str, selection: Selection) -> tuple[str, ...]:
-    if name == "year":
-        if selection.since is not None and selection.since == selection.until:
-            return (str(selection.since),)
-        return ()
-    value = getattr(selection, name)
-    return value if isinstance(value, tuple) else ((value,) if value else ())
-
-
-def _towards(name: str, value: str, selection: Selection) -> str:
-    """The address that a click on a value leads to."""
-    if name == "year":
-        here = value in _chosen(name, selection)
-        year = None if here else int(value)
-        return selection.query(since=year, until=year, page=1)
-    if name == "labelled":
-        return selection.query(labelled="" if selection.labelled == value else value, page=1)
-    return selection.toggled(name, value).query()
 
 
 def _field(name: str) -> str:

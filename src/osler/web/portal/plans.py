@@ -17,7 +17,8 @@ from osler.curate.fuse.plan import Plan, plan_for, plan_json
 from ..pages import Pages
 from .cache import Cache, Made, answer, made
 from .catalog import HTML, POLICY
-from .goal_form import GROUPS, OWN_JSON, Wish, wish_from
+from .goal_fields import GROUPS
+from .goal_form import OWN_JSON, Wish, wish_from
 from .library import Library
 from .plan_page import comparison, plan_values
 

@@ -15,11 +15,11 @@ from threading import Lock
 from typing import Any
 
 KINDS = (
-    ("round", "round.json", "Round"),
-    ("run", "run.json", "Evaluation"),
-    ("fused", "lock.json", "Fused set"),
+    ("round", ("round.json",), "Round"),
+    ("run", ("run.json",), "Evaluation"),
+    ("fused", ("report.json", "samples.parquet"), "Fused set"),
 )
-"""What a folder holds, the file that says so, and its name; the first one counts."""
+"""What a folder holds, the files that it has then (the first is read), and its name."""
 
 REPORTS = ("report.html", "comparison.html")
 DEPTH = 5
@@ -93,9 +93,9 @@ def look_for_runs(root: Path) -> Iterator[Found]:
         )
         if seen > FOLDERS_MOST or found >= FOUND_MOST:
             return
-        for kind, record, label in KINDS:
-            if record in files:
-                one = _found(top, path, kind, record, label, files)
+        for kind, needed, label in KINDS:
+            if set(needed) <= set(files):
+                one = _found(top, path, kind, needed[0], label, files)
                 if one is not None:
                     found += 1
                     yield one
@@ -192,9 +192,13 @@ def _of_round(told: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def _of_fused(told: Mapping[str, Any]) -> tuple[str, str, str]:
-    goal = told.get("goal")
-    name = goal.get("name") if isinstance(goal, Mapping) else told.get("name")
-    return str(name or ""), "", ""
+    stored, verdict, sources = (told.get(key) for key in ("stored", "verdict", "sources"))
+    n = stored.get("samples") if isinstance(stored, Mapping) else None
+    says = f"{n:,} samples" if isinstance(n, int) else ""
+    if says and isinstance(sources, list):
+        says += f" of {len(sources)} sources"
+    form = str(verdict.get("form") or "") if isinstance(verdict, Mapping) else ""
+    return str(told.get("name") or ""), says, form
 
 
 _READ = {"run": _of_run, "round": _of_round, "fused": _of_fused}
