@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osler.core import InputError, canonical_json, content_hash, write_json, write_text
+from osler.core import InputError, canonical_json, content_hash, write_text
 
 from ..pool.executors import Executor, Here
 from .attribution import attribution
@@ -212,7 +213,7 @@ def _write(lock: Mapping[str, Any], out: Path, samples: list[Sample]) -> None:
     write_text(out / "label_maps.json", canonical_json(maps) + "\n")
     write_text(out / "attribution.md", attribution(lock))
     report = report_of(lock, samples)
-    write_json(out / "report.json", report)
+    write_text(out / "report.json", json.dumps(report, indent=1, sort_keys=True) + "\n")
     write_text(out / "report.html", report_page(report))
     write_samples(out / "samples.parquet", samples)
 

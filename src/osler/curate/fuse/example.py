@@ -57,7 +57,7 @@ def make_example(folder: str | Path, seed: int = 0) -> Path:
     )
     classes = sorted(labels) or sorted(SHAPES)
     _copy_pictures(folder / "photos_a", folder / "photos_b", sorted(set(classes)))
-    goal = _goal(first, second, third, photos, sorted(set(classes)), seed)
+    goal = _goal(folder, [first, second, third, photos], seed)
     write_json(folder / "goal.json", goal)
     return folder / "goal.json"
 
@@ -66,9 +66,9 @@ def _native_names(style: str) -> list[str]:
     return sorted(organ_ids(style, TRUNK)[1].values())
 
 
-def _goal(
-    first: Made, second: Made, third: Made, photos: Made, classes: list[str], seed: int
-) -> dict[str, Any]:
+def _goal(folder: Path, made: list[Made], seed: int) -> dict[str, Any]:
+    first, second, third, photos = made
+
     def source(name: str, made: Made, modality: str, licence: str) -> dict[str, Any]:
         return {
             "dataset": name.replace("_", "-"),
@@ -79,7 +79,10 @@ def _goal(
             "options": dict(made.source.options),
         }
 
-    own = {"labels": {name: f"own:{name}" for name in classes}}
+    def own(name: str) -> dict[str, Any]:
+        classes = {path.parent.name for path in (folder / name).rglob("*.*g")}
+        return {"labels": {word: f"own:{word}" for word in sorted(classes)}}
+
     return {
         "name": "example",
         "seed": seed,
@@ -90,8 +93,8 @@ def _goal(
             source("abdomen_a", first, "CT", "CC-BY-4.0"),
             source("abdomen_b", second, "CT", "CC0-1.0"),
             source("abdomen_c", third, "CT", "CC-BY-SA-4.0"),
-            {**source("photos_a", photos, "MIXED", "CC-BY-4.0"), **own},
-            {**source("photos_b", photos, "MIXED", "CC-BY-4.0"), **own},
+            source("photos_a", photos, "MIXED", "CC-BY-4.0") | own("photos_a"),
+            source("photos_b", photos, "MIXED", "CC-BY-4.0") | own("photos_b"),
         ],
     }
 

@@ -21,11 +21,10 @@ from .archives import is_archive, unpack
 from .fetch_list import Fetch
 from .goal import Goal, GoalSource
 from .plan import plan_for
-from .web_address import opened
+from .web_address import broken_off, chunks, opened
 
 Progress = Callable[[str, int, int], None]
 MARK = ".osler-fetched.json"
-_CHUNK = 1 << 20
 _MAX_FILE = 1 << 41
 
 
@@ -90,9 +89,11 @@ def fetch_goal(
     named = {one.dataset for one in goal.sources}
     wanted = any((goal.datasets, goal.modalities, goal.task_types, goal.anatomy_whitelist))
     if wanted or not goal.sources:
-        for one in plan_for(goal, catalog).to_get:
-            if one.dataset not in named:
-                found.append(Fetched(one.dataset, "recipe", steps=one.steps))
+        found += [
+            Fetched(one.dataset, "recipe", steps=one.steps)
+            for one in plan_for(goal, catalog).to_get
+            if one.dataset not in named
+        ]
     return found
 
 
@@ -203,10 +204,12 @@ def _resumed(
         total = int(answer.headers.get("content-length", 0)) + (have if goes_on else 0)
         done = have if goes_on else 0
         with part.open("ab" if goes_on else "wb") as handle:
-            for chunk in answer.iter_raw(_CHUNK):
+            for chunk in chunks(answer, url):
                 done += len(chunk)
                 if done > _MAX_FILE:
                     raise InputError(f"{url} is larger than {_MAX_FILE >> 40} TiB")
                 handle.write(chunk)
                 if progress:
                     progress(stage, done, max(total, done))
+    if done < total:
+        raise broken_off(url)

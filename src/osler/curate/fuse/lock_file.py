@@ -48,6 +48,12 @@ def lock_text(lock: Mapping[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
+def content_digest(lock: Mapping[str, Any]) -> str:
+    """SHA-256 of all that a lock says; the lock holds it as ``digest``."""
+    rest = {key: value for key, value in lock.items() if key != "digest"}
+    return sha256_hex(lock_text(rest).encode())
+
+
 def lock_digest(lock: Mapping[str, Any]) -> str:
     """SHA-256 of the file of a lock."""
     return sha256_hex(lock_text(lock).encode())
@@ -76,7 +82,7 @@ def read_lock(path: str | Path) -> dict[str, Any]:
         raise BadFileError(path, "is no lock", "make one: osler fuse lock GOAL") from error
     if schema != SCHEMA:
         raise BadFileError(path, f"is a lock of version {schema}, not {SCHEMA}", "lock again")
-    if lock_text(lock) != content:
+    if lock_text(lock) != content or lock.get("digest") != content_digest(lock):
         raise BadFileError(path, "was changed after it was written", "lock again")
     return lock
 

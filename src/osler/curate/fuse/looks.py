@@ -118,7 +118,7 @@ def mirrored(features: Features, width: int) -> Features:
     in the mirror its rows and its directions run the other way.
     """
     places = features.places.copy()
-    places[:, 0] = width - 1 - places[:, 0]
+    places[:, 0] = width - 0.5 - places[:, 0]  # OpenCV tells places a quarter of a pixel too far
     places[:, 3] = (180 - places[:, 3]) % 360
     cells = features.descriptors.reshape(-1, 4, 4, 8)[:, ::-1]
     turned = cells[..., (-np.arange(8)) % 8]

@@ -12,7 +12,7 @@ others cannot, but for broken data that are equal by chance.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, Literal
@@ -35,6 +35,7 @@ _COMMON_PLANE = 64
 """A plane that more cases hold is a template or a test pattern and joins nobody."""
 
 _CHUNK = 256
+_FEW = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +150,11 @@ def _near(
 
     by_hash, by_features = proposals(planes, known, step)
     scores: dict[tuple[int, int], float] = {}
-    for result in executor.run(_scored, _chunks(planes, by_hash, score_by_hash)):
+    for result in _run(executor, _scored, _chunks(planes, by_hash, score_by_hash)):
         for pair, score in result:
             scores[pair] = max(score, scores.get(pair, -1.0))
     left = [one for one in by_features if scores.get(one[:2], -1.0) < LEAST_CORRELATION]
-    for result in executor.run(_scored, _chunks(planes, left, score_by_features)):
+    for result in _run(executor, _scored, _chunks(planes, left, score_by_features)):
         for pair, score in result:
             scores[pair] = max(score, scores.get(pair, -1.0))
     return _agreed(planes, scores, shown)
@@ -171,9 +172,14 @@ def _planes(shown: Sequence[Shown], sets: Sets, executor: Executor) -> list[Plan
         (start, [look for _, look in wanted[start : start + _CHUNK]])
         for start in range(0, len(wanted), _CHUNK)
     ]
-    found: dict[int, list[Features]] = dict(executor.run(_described, chunks))
+    found: dict[int, list[Features]] = dict(_run(executor, _described, chunks))
     features = [one for start in sorted(found) for one in found[start]]
     return [Plane(number, look, one) for (number, look), one in zip(wanted, features, strict=True)]
+
+
+def _run(executor: Executor, function: Callable[[Any], Any], jobs: Sequence[Any]) -> Iterator[Any]:
+    """Results of the jobs; a few are done here, for processes take longer to start."""
+    return (executor if len(jobs) > _FEW else Here()).run(function, jobs)
 
 
 def _described(job: tuple[int, list[Look]]) -> tuple[int, list[Features]]:

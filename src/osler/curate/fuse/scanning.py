@@ -80,38 +80,6 @@ def scan_source(source: Source) -> list[Case]:
     return cases
 
 
-def read_source(
-    source: Source,
-    cases: Sequence[Case],
-    journal: Journal,
-    executor: Executor | None = None,
-    progress: Progress | None = None,
-    stop: bool = False,
-) -> list[Read]:
-    """All cases of a source, read; finished ones come from the journal.
-
-    Parameters
-    ----------
-    stop
-        Raise the first fault of a case instead of keeping it as its reason.
-    """
-    stage = f"reading {source.dataset}"
-    _hash_shared(cases, journal)
-    plans = [_planned(source, case, journal) for case in cases]
-    jobs = [job for job, found in plans if job is not None]
-    done = len(cases) - len(jobs)
-    if progress:
-        progress(stage, done, len(cases))
-    for result in (executor or Here()).run(work, jobs):
-        _keep(journal, result)
-        done += 1
-        if stop and result.result is not None and "fault" in result.result:
-            raise InputError(f"{source.dataset}: {result.result['fault'][1]}")
-        if progress:
-            progress(stage, done, len(cases))
-    return [_found(source, case, journal, stop) for case in cases]
-
-
 def _hash_shared(cases: Sequence[Case], journal: Journal) -> None:
     """Hash the files that several cases are made of (tables, archives) once, beforehand."""
     uses = Counter(path for case in cases for path in set(case.files))
@@ -122,20 +90,20 @@ def _hash_shared(cases: Sequence[Case], journal: Journal) -> None:
                 journal.keep_hashes({key: hash_file(path)})
 
 
-def _planned(source: Source, case: Case, journal: Journal) -> tuple[Job | None, str]:
-    """What is still to do for a case (None: nothing), and its key in the journal."""
+def _planned(source: Source, case: Case, journal: Journal) -> Job | None:
+    """What is still to do for a case; None: nothing."""
     if case.fault is not None:
-        return None, ""
+        return None
     try:
         stamps = [stamp(path) for path in case.files]
     except BadFileError:
-        return None, ""
+        return None
     key = case_key(source, case, stamps)
     known = journal.hashes(stamps)
     told = journal.get(key)
     if told is not None and len(known) == len(set(stamps)):
-        return None, key
-    return Job(source, case, key, known, told is None), key
+        return None
+    return Job(source, case, key, known, told is None)
 
 
 def _keep(journal: Journal, done: Done) -> None:
@@ -179,21 +147,33 @@ def read_all(
 ) -> tuple[list[Read], list[Refused]]:
     """All cases of all sources, and the sources that cannot be used.
 
-    With ``stop`` the first fault is raised.
+    What the journal has is not read again. With ``stop`` the first fault is raised.
     """
-    found: list[Read] = []
+    found: list[tuple[Source, Case]] = []
     refused: list[Refused] = []
-    for source in sources:
+    for number, source in enumerate(sources):
+        if progress:
+            progress("scanning", number, len(sources))
         try:
-            cases = scan_source(source)
+            found += [(source, case) for case in scan_source(source)]
         except LayoutError as error:
             if stop:
                 raise
             reason = without_folder(str(error), source.folder)
             refused.append(Refused(source.dataset, error.code, reason))
-            continue
-        found += read_source(source, cases, journal, executor, progress, stop)
-    return found, refused
+    _hash_shared([case for _, case in found], journal)
+    jobs = [job for pair in found if (job := _planned(*pair, journal)) is not None]
+    done = len(found) - len(jobs)
+    if progress:
+        progress("reading", done, len(found))
+    for result in (executor or Here()).run(work, jobs) if jobs else ():
+        _keep(journal, result)
+        done += 1
+        if stop and result.result is not None and "fault" in result.result:
+            raise InputError(result.result["fault"][1])
+        if progress:
+            progress("reading", done, len(found))
+    return [_found(source, case, journal, stop) for source, case in found], refused
 
 
 def reader_digest() -> str:

@@ -1,14 +1,16 @@
 """Training, validation and test by person: no person in two of them, every stratum in all.
 
-Greedy stratification of groups, after Sechidis, Tsoumakas and Vlahavas, "On the stratification of
-multi-label data" (2011): the rarest stratum is dealt out first, each group to the split that still
-wants the most of what the group holds.
+Groups are dealt out one by one, large ones and those of rare strata first, as seats are by the
+method of D'Hondt (1878): to the split whose share, divided by what it would then hold, is the
+largest; by the geometric mean over all cases and over the strata of the group. So shares are kept
+at every step, and what is too rare to be shared out goes to the largest split.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from math import log
 
 from osler.core import InputError, derive_seed
 
@@ -44,24 +46,24 @@ def split_groups(
         A fraction is negative or they do not add up to 1.
     """
     names = checked_fractions(fractions)
-    held: dict[Hashable, Counter[Hashable]] = {}
+    held: dict[str, Counter[Hashable]] = {}
     for group, kinds in zip(groups, strata, strict=True):
         held.setdefault(group, Counter())[None] += 1  # None: a case, of whatever kind
         held[group].update(set(kinds))
     total: Counter[Hashable] = Counter()
     for counts in held.values():
         total.update(counts)
-    wanted = {name: {kind: fractions[name] * n for kind, n in total.items()} for name in names}
+    placed: dict[str, Counter[Hashable]] = {name: Counter() for name in names}
     chosen = {group: name for group, name in (fixed or {}).items() if group in held}
     for group, name in chosen.items():
-        _take(wanted.get(name, {}), held[group])
+        placed.setdefault(name, Counter()).update(held[group])
     places = {group: derive_seed(seed, "split", group) for group in held}
-    rest = held.keys() - chosen.keys()
-    for group in sorted(map(str, rest), key=lambda one: _turn(one, held, total, places)):
-        wishes = {name: _want(wanted[name], held[group], total) for name in names}
-        best = max(names, key=lambda name: (wishes[name], -names.index(name)))
+    rest = sorted(held.keys() - chosen.keys(), key=lambda one: _turn(one, held, total, places))
+    for group in rest:
+        claims = {name: _claim(fractions[name], placed[name], held[group]) for name in names}
+        best = max(names, key=lambda name: (claims[name], -names.index(name)))
         chosen[group] = best
-        _take(wanted[best], held[group])
+        placed[best].update(held[group])
     return [chosen[group] for group in groups]
 
 
@@ -78,10 +80,10 @@ def checked_fractions(fractions: Mapping[str, float]) -> list[str]:
 
 
 def _turn(
-    group: Hashable,
-    held: Mapping[Hashable, Counter[Hashable]],
+    group: str,
+    held: Mapping[str, Counter[Hashable]],
     total: Mapping[Hashable, int],
-    places: Mapping[Hashable, int],
+    places: Mapping[str, int],
 ) -> tuple[int, int, int]:
     """Large groups first (they are the hardest to place), then the rarest stratum, then by lot."""
     counts = held[group]
@@ -89,15 +91,8 @@ def _turn(
     return -counts[None], rarest, places[group]
 
 
-def _want(
-    wanted: Mapping[Hashable, float], counts: Counter[Hashable], total: Mapping[Hashable, int]
-) -> float:
-    """How much a split still lacks of what a group holds, as shares: of cases, and of strata."""
-    lacks = [wanted[kind] / total[kind] for kind in counts if kind is not None]
-    return wanted[None] / total[None] + (sum(lacks) / len(lacks) if lacks else 0.0)
-
-
-def _take(wanted: dict[Hashable, float], counts: Counter[Hashable]) -> None:
-    for kind, count in counts.items():
-        if kind in wanted:
-            wanted[kind] -= count
+def _claim(share: float, placed: Counter[Hashable], counts: Counter[Hashable]) -> float:
+    """Logarithm of what a split may claim of a group: of its cases, and of its strata."""
+    quotients = {kind: log(share) - log(placed[kind] + count) for kind, count in counts.items()}
+    cases = quotients.pop(None)
+    return cases + (sum(quotients.values()) / len(quotients) if quotients else 0.0)

@@ -1,4 +1,4 @@
-"""Only public hosts: addresses are looked up, checked and then connected to as they were checked."""
+"""Only public hosts: an address is looked up, checked, and connected to as it was checked."""
 
 from __future__ import annotations
 
@@ -96,6 +96,27 @@ def opened(
                 yield answer
                 return
     raise InputError(f"{url}: more than {_REDIRECTS} redirects")
+
+
+def chunks(answer: httpx.Response, url: str) -> Iterator[bytes]:
+    """The bytes of an answer as they come.
+
+    Raises
+    ------
+    InputError
+        The connection breaks off.
+    """
+    import httpx
+
+    try:
+        yield from answer.iter_raw()
+    except httpx.HTTPError as error:
+        raise broken_off(url) from error
+
+
+def broken_off(url: str) -> InputError:
+    """What to say when not all of a file came."""
+    return InputError(f"{url}: the download broke off; run the same command to go on")
 
 
 @contextmanager
