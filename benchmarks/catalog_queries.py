@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from osler.curate.catalog import Catalog
+from osler.curate.catalog.search import read_query
 from osler.curate.catalog.search.index import Index
 from osler.curate.catalog.search.text import fold, tokens
 from osler.curate.catalog.search.vectors import word_table
@@ -36,6 +37,7 @@ class Query:
     half: str
     text: str
     grades: Mapping[str, int]
+    wanted: Mapping[str, Any] | None = None
 
     def relevant(self) -> set[str]:
         """Names of the datasets of grade 2."""
@@ -95,7 +97,14 @@ def own_queries(catalog: Catalog, path: Path = OWN) -> list[Query]:
     rows = [_row({f: getattr(one, f) for f in (*fields, *more)}) for one in catalog.datasets]
     asked = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
     return [
-        Query(q["id"], q["kind"], q["half"], q["text"], graded(rows, q["relevant_if"]))
+        Query(
+            q["id"],
+            q["kind"],
+            q["half"],
+            q["text"],
+            graded(rows, q["relevant_if"]),
+            q["relevant_if"],
+        )
         for q in asked
     ]
 
@@ -152,6 +161,49 @@ def measured(answer: Answer, queries: Sequence[Query]) -> dict[str, float]:
     if none:
         found["few"] = float(np.mean([len(hits[q.id]) <= 2 for q in none]))
     return found
+
+
+_READ = {
+    "mod": "modality",
+    "all": "modality",
+    "st": "structure",
+    "ts": "task",
+    "dims": "dimension",
+    "notmod": "not modality",
+    "notst": "not structure",
+    "nottg": "not target",
+    "year": "year",
+    "count": "size",
+    "lic": "licence",
+    "acc": "access",
+    "pub": "publisher",
+    "lab": "labelled",
+}
+
+
+def reading(index: Index, queries: Sequence[Query]) -> float:
+    """F1 of the facets read from questions, targets and names aside.
+
+    A facet that a question's grades use is found when it was read with one of their values (year
+    and size: with their limits); one that was read, other than as a hint, and they do not use is
+    false. Grades may leave out a facet that the words do have, so the figure is a lower bound.
+    """
+    right = read = there = 0
+    for query in queries:
+        wanted = {_READ[key]: value for key, value in (query.wanted or {}).items() if key in _READ}
+        there += len(wanted)
+        for one in read_query(query.text, index).constraints:
+            facet = f"not {one.facet}" if one.negative else one.facet
+            if one.strength == "weak" or facet == "target":
+                continue
+            read += 1
+            if facet in ("year", "size"):
+                right += [one.low, one.high] == wanted.get(facet)
+            elif facet in ("licence", "access", "labelled", "not target"):
+                right += facet in wanted
+            else:
+                right += not set(one.codes()).isdisjoint(wanted.get(facet, ()))
+    return 2 * right / (read + there) if read + there else 1.0
 
 
 # The plain ways.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from datetime import date
 _YEAR = r"(?:19[5-9]\d|20\d\d)"
 _NUMBER = (
     r"(?:\d{1,3}(?:,\d{3})+|\d+(?:\.\d+)?)\s*(?:thousand|million|billion|k\b|m\b|百万|千|万|百)?"
+    r"|[一二两三四五六七八九十]+(?:百万|千万|万|千|百)"
     r"|(?:a|one|half a)\s+(?:hundred|thousand|million)|(?:a )?few (?:hundred|thousand)"
 )
 _TIMES = {
@@ -70,6 +72,7 @@ _YEAR_RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     for pattern, rule in (
         (r"\bbetween (YEAR)\s*(?:and|to|-|–|—|&)\s*(YEAR)", "range"),
         (r"\b(?:from )?(YEAR)\s*(?:-|–|—|~|to|until|till|through|到|至)\s*(YEAR)\b", "range"),
+        (r"\b(?:in |from )?(YEAR)\s*(?:or|and|,|/|和|或)\s*(YEAR)\b", "range"),
         (r"(YEAR)年?\s*(?:-|–|到|至|~)\s*(YEAR)年?(?:之间|间)?", "range"),
         (r"\b(?:not|except|excluding|without|other than)(?: for)?(?: the| from| of| in)? (YEAR)\b",
          "not"),
@@ -180,6 +183,17 @@ def bare_years(folded: str) -> Iterator[Amount]:
         yield Amount("year", found.start(), found.end(), year, year)
 
 
+_CHINESE: dict[str, int] = dict(zip("一二三四五六七八九十两", (*range(1, 11), 2), strict=True))
+
+
+def _chinese(figures: str) -> int:
+    """A number up to 99 in Chinese figures: 十 is 10, 二十五 is 25."""
+    tens, ten, ones = figures.rpartition("十")
+    if not ten:
+        return _CHINESE[figures[-1]]
+    return 10 * _CHINESE.get(tens[-1:], 1) + _CHINESE.get(ones[:1], 0)
+
+
 def _value(text: str) -> int:
     text = text.strip()
     if text.startswith("half a"):
@@ -188,6 +202,12 @@ def _value(text: str) -> int:
         return int(3 * _TIMES[text.split()[-1]])
     if text.startswith(("a ", "one ")):
         return int(_TIMES[text.split()[-1]])
+    if text[0] in _CHINESE:
+        figures = re.match(r"[一二两三四五六七八九十]+", text)
+        assert figures is not None
+        rest = text[figures.end() :]
+        scale = math.prod(_TIMES[one] for one in rest if one in _TIMES)
+        return int(_chinese(figures[0]) * scale)
     found = re.match(r"([\d,.]+)\s*(\D*)", text)
     if found is None:
         return 0
@@ -214,7 +234,7 @@ _CHINESE_UP = re.compile(
 )
 _BETWEEN = re.compile(
     rf"(?:between )?(?<![a-z\d])(?P<number>{_NUMBER})\s*(?:and|to|-|–|到|至)\s*"
-    rf"(?P<number2>{_NUMBER})\s*(?:{_UNIT})(?![a-z])"
+    rf"(?P<number2>{_NUMBER})\s*(?:\w+ ){{0,2}}?(?:{_UNIT})(?![a-z])"
 )
 _PLAIN = re.compile(
     rf"(?<![a-z\d])(?P<number>{_NUMBER})\s*(?:{_UNIT})(?![a-z])"

@@ -97,6 +97,8 @@ def drops(
     said.sort()
     fewest = said[0][0] if said else 0
     made = [f"{what} (then {-left})" for steps, left, what in said if steps == fewest]
+    if not made:
+        made = [f"{_name(one)}, which no record meets" for one in binding if not one.holds.any()]
     if not made and query.unknown:
         made = [f"the word {one!r}, which no record has" for one in query.unknown]
     if not made and not binding and not inside.all():

@@ -15,7 +15,7 @@ from functools import cache
 from importlib.resources import files
 
 from ..vocabulary import KINDS, terms
-from .text import fold, tokens
+from .text import stems
 
 Words = tuple[str, ...]
 
@@ -47,7 +47,7 @@ class Lexicon:
 
     def add(self, term: str, senses: tuple[Sense, ...], *, records_only: bool = False) -> None:
         """A term with its senses; a second meaning of one term is an alternative."""
-        words = tuple(one.stem for one in tokens(fold(term)))
+        words = stems(term)
         if not words:
             return
         table = self.of_records if records_only else self.senses
@@ -115,7 +115,7 @@ def _own(lexicon: Lexicon) -> None:
     for meaning, listed in _rows("lexicon.tsv"):
         all_terms = listed.split(" | ")
         if meaning == "block":
-            lexicon.blocked |= {tuple(t.stem for t in tokens(fold(one))) for one in all_terms}
+            lexicon.blocked |= {stems(one) for one in all_terms}
             continue
         if meaning.startswith("cased:"):
             lexicon.cased |= {one: _parse(meaning.removeprefix("cased:"))[0] for one in all_terms}
@@ -129,7 +129,7 @@ def _own(lexicon: Lexicon) -> None:
             lexicon.add(one.lstrip("~"), _weak(senses) if weak else senses)
     for meaning, all_terms in later:
         for one in all_terms:
-            if tuple(t.stem for t in tokens(fold(one))) not in lexicon.senses:
+            if stems(one) not in lexicon.senses:
                 lexicon.add(one, (Sense(((meaning, one),)),))
 
 
@@ -154,7 +154,7 @@ def _vocabulary(lexicon: Lexicon) -> None:
                 code = _same_target(lexicon, (term.label, *term.synonyms)) or code
                 lexicon.broader.setdefault(code, (term.parent,) if term.parent else ())
             for name in (term.label, *term.synonyms, *term.chinese):
-                words = tuple(one.stem for one in tokens(fold(name)))
+                words = stems(name)
                 if words in lexicon.blocked or words in lexicon.senses:
                     continue
                 if kind == "target" and _made_of_known(lexicon, list(words)):
@@ -165,7 +165,7 @@ def _vocabulary(lexicon: Lexicon) -> None:
 def _same_target(lexicon: Lexicon, named: tuple[str, ...]) -> str | None:
     """This room's own code for a target of the vocabulary, found by a name they share."""
     for name in named:
-        held = lexicon.senses.get(tuple(one.stem for one in tokens(fold(name))), ())
+        held = lexicon.senses.get(stems(name), ())
         for sense in held:
             if sense.codes[0][0] == "target":
                 return sense.codes[0][1]
@@ -184,7 +184,7 @@ def _made_of_known(lexicon: Lexicon, stems: list[str]) -> bool:
             return False
         kinds |= {one.kind for one in senses}
         at += size
-    return "target" in kinds
+    return bool(kinds & {"target", "structure"})
 
 
 @cache

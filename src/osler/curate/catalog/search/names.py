@@ -48,6 +48,10 @@ class Names:
     plain: frozenset[str] = frozenset()
     """Spellings of names that are made of ordinary words: a slip is never one of these."""
 
+    def odd_families(self) -> list[str]:
+        """First words that are no ordinary word: what a slip may have been meant for."""
+        return [one for one in self.families if one not in self.plain]
+
     def rows_of(self, squash: str) -> tuple[int, ...]:
         """Rows that have exactly this spelling."""
         place = self.at.get(squash)
@@ -97,6 +101,8 @@ def all_names(records: Sequence[Dataset]) -> Names:
             head = re.match(r"[a-z0-9]*[a-z]", fold(name))
             if head and len(head[0]) >= 3:
                 families.setdefault(head[0], {})[row] = None
+                if plain(head[0]):
+                    everyday.add(head[0])
         for name in (record.name, record.id, *other_names(record)):
             for variant in _variants(name):
                 squash = squashed(variant)
@@ -110,7 +116,7 @@ def all_names(records: Sequence[Dataset]) -> Names:
         spellings,
         rows,
         {one: place for place, one in enumerate(spellings)},
-        {word: tuple(found) for word, found in families.items() if not plain(word)},
+        {word: tuple(found) for word, found in families.items()},
         frozenset(everyday),
     )
 
@@ -159,7 +165,7 @@ def mistyped(words: Sequence[Token], start: int, end: int, names: Names) -> Name
             likeness[row] = max(likeness.get(row, 0), value)
     if end - start == 1:
         families = process.extract(
-            squash, list(names.families), scorer=OSA.normalized_similarity, score_cutoff=least
+            squash, names.odd_families(), scorer=OSA.normalized_similarity, score_cutoff=least
         )
         for family, score, _ in families:
             for row in names.families[family]:

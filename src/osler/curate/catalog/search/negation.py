@@ -79,8 +79,10 @@ def ruled_out(
             group, loose = [], False
         group.append(mention)
         used.add(at)
-        if only_next or kinds & {"publisher", "name"}:  # "not Kaggle skin lesions" wants the skin
+        if only_next:
             close()
+        elif kinds & {"publisher", "name"}:  # "not Kaggle skin lesions" wants the skin
+            loose = True
     close()
     return groups, used
 

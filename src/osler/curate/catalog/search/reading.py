@@ -22,7 +22,14 @@ SEPARATE: dict[str, Strength] = {
 GENERIC = frozenset(
     {
         *("cells", "nuclei", "lesion", "vessel", "surgery", "instrument", "multi_organ"),
-        *("image_quality", "synthetic", "radiotherapy", "development", "cognition"),
+        *(
+            "image_quality",
+            "synthetic",
+            "radiotherapy",
+            "gross_tumour_volume",
+            "development",
+            "cognition",
+        ),
         *("retinal_disease", "thoracic_disease", "heart_disease", "skin_disease", "gi_disease"),
         *("brain_disease", "liver_disease", "spinal_disease", "harmonisation"),
     }

@@ -107,21 +107,27 @@ def name_mentions(words: Sequence[Token], names: Names, text: str) -> list[NameM
             continue
         taken |= span
         found.append(match)
-    for at, one in enumerate(words):
-        if at in taken or len(one.word) < 3 or ordinary(one):
-            continue
-        rows = names.families.get(one.word, ())
-        start = at
-        while (
-            not rows and start > 0 and at - start < 3 and words[start - 1].end == words[start].start
-        ):
-            start -= 1
-            rows = names.families.get("".join(w.word for w in words[start : at + 1]), ())
-        if rows:
-            taken |= set(range(start, at + 1))
-            said = "".join(w.word for w in words[start : at + 1])
-            found.append(NameMatch(start, at + 1, said, dict.fromkeys(rows, 0.93)))
+    for size in (3, 2, 1):
+        for start in range(len(words) - size + 1):
+            places = range(start, start + size)
+            family = _family(words[start : start + size], names, text)
+            if family is not None and not taken & set(places):
+                taken |= set(places)
+                said, rows = family
+                found.append(NameMatch(start, start + size, said, dict.fromkeys(rows, 0.93)))
     return found
+
+
+def _family(words: Sequence[Token], names: Names, text: str) -> tuple[str, tuple[int, ...]] | None:
+    """The first word of names, however it is spaced; an everyday word only in capitals."""
+    said = "".join(one.word for one in words)
+    rows = names.families.get(said, ())
+    if not rows or len(said) < 3:
+        return None
+    if not all(ordinary(one) for one in words):
+        return said, rows
+    shouted = len(words) == 1 and said.upper() in text and text.upper() != text
+    return (said, rows) if shouted and not _means_fact(said) else None
 
 
 def _numbered(match: NameMatch, words: Sequence[Token]) -> bool:

@@ -112,6 +112,20 @@ def tokens(folded: str) -> list[Token]:
     return found
 
 
+def stems(text: str) -> tuple[str, ...]:
+    """Stems of a text's tokens.
+
+    Examples
+    --------
+    >>> stems("Tumours of the lungs"), stems("肺CT")
+    (('tumor', 'of', 'the', 'lung'), ('肺', 'ct'))
+    """
+    words = text.lower().split()
+    if text.isascii() and "".join(words).isalpha():  # thousands of terms are read at every start
+        return tuple(stem(one) for one in words)
+    return tuple(one.stem for one in tokens(fold(text)))
+
+
 def spaced(name: str) -> str:
     """A name with its joined words apart: "BrainMetShare" -> "Brain Met Share"."""
     return _CAMEL.sub(" ", name)

@@ -162,7 +162,7 @@ def _inside(mention: Mention) -> list[Sense]:
     """The body part inside the name of a disease ("foot ulcer"): a hint."""
     if not any(one.kind == "target" and not one.weak for one in mention.senses):
         return []
-    words = tokens(mention.words)
+    words = [one for one in tokens(mention.words) if not is_chinese(one.word)]
     known = lexicon()
     found = []
     for one in words if len(words) > 1 else ():
