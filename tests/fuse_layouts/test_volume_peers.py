@@ -148,7 +148,7 @@ def test_points_open_contours_and_empty_regions_are_no_masks(tmp_path: Path) -> 
     assert [mark.labels for mark in loaded.annotations] == [{"1": "kept"}]
     assert np.array_equal(loaded.annotations[0].value > 0, block)
     assert set(loaded.flags) == {"contour-doubled (kept)", "contours-skip-slices (kept)"}
-    wanted = Source("odd", tmp_path, "dicom_series", options={"regions": "^gtv"})
+    wanted = Source("odd", tmp_path, "dicom_series", options={"regions": ["gtv"]})
     assert layout.load(wanted, case).annotations == ()
 
 

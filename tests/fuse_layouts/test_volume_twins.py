@@ -15,6 +15,7 @@ import numpy as np
 import pydicom
 import pytest
 
+from osler.core import InputError
 from osler.curate.fuse.case import Source
 from osler.curate.fuse.faults import FAULTS, LayoutError
 from osler.curate.fuse.layouts import layout_named
@@ -791,3 +792,33 @@ def test_situs_inversus_can_be_stated(tmp_path: Path) -> None:
     made = _amos(tmp_path / "set")
     kidneys_are_named_the_wrong_way_about(made)
     assert faults_of(replace(made.source, options={"laterality": "off"})) == {}
+
+
+@pytest.mark.parametrize(
+    ("maker", "options", "said"),
+    [
+        (_amos, {"from": "sform"}, "did you mean form?"),
+        (_amos, {"form": "xform"}, "sform"),
+        (_amos, {"unit": "Hounsfield"}, "HU"),
+        (_flare, {"convention": "FLARE22", "laterality": "none"}, "off"),
+        (_total, {"exclusive": "no"}, "true or false"),
+        (_ct, {"regions": "gtv"}, "a list of texts"),
+        (lambda f: cine.make(f), {"convention": "ACDC", "frame_base": 7}, "from 0 to 1"),
+    ],
+)
+def test_options_are_checked_by_name_and_value(
+    maker: Callable[[Path], Made], options: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    made = maker(tmp_path / "set")
+    source = replace(made.source, options=options)
+    with pytest.raises(InputError, match=said) as caught:
+        faults_of(source)
+    assert not isinstance(caught.value, LayoutError)
+
+
+def test_a_unit_is_taken_from_the_options_only_where_no_file_states_it(tmp_path: Path) -> None:
+    for maker, unit in ((_amos, "a.u."), (_ct, "HU")):
+        made = maker(tmp_path / unit[0])
+        source = replace(made.source, options={"unit": "a.u."})
+        layout = layout_named(source.layout)
+        assert layout.load(source, next(iter(layout.scan(source)))).image.unit == unit

@@ -5,9 +5,6 @@ Images are those of ``anat`` and ``pet`` (option ``datatypes``), of all suffixes
 the images that its sidecar names (``Sources``, ``RawSources``), else to those of the same subject
 and session that have every entity it shares with them and lie on its grid. Masks are named by the
 option ``labels``, by ``_dseg.tsv``, or by their entities ``label`` and ``desc``.
-
-Options: ``datatypes``, ``suffixes``, ``labels`` (number -> name, of dseg files), ``unit``,
-``form``, ``laterality``.
 """
 
 from __future__ import annotations
@@ -22,15 +19,25 @@ import numpy as np
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of
+from ..pictures.options import check_options
 from ..volumes.bids_names import Name, metadata, name_of, sidecars
 from ..volumes.dictionary import Dictionary, by_id
-from ..volumes.files import below, fetched, listed, of_case, stem
+from ..volumes.files import below, fetched, listed, loads_cases, of_case, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import marks, read_image, read_map
-from ..volumes.tables import demographics, object_of, option
+from ..volumes.settings import COMMON, FORM, form_of, list_of
+from ..volumes.tables import demographics, object_of
 
 NAME = "bids"
 TITLE = "BIDS: sub-*/ses-*/anat, participants.tsv, derivatives"
+
+OPTIONS = {
+    **COMMON,
+    "form": FORM,
+    "datatypes": 'folders whose images are cases, ["anat", "pet"] unless said',
+    "suffixes": 'suffixes of images that are cases, such as ["T1w"]; all unless said',
+    "labels": "what the numbers of dseg files mean (number -> name)",
+}
 
 _MASKS = ("mask", "dseg")
 _OTHER = {"defacemask", "probseg", "xfm", "blood", "events"}
@@ -68,6 +75,7 @@ def scan(source: Source) -> Iterator[Case]:
         Of the dataset: ``file-missing`` without dataset_description.json or subjects,
         ``table-columns``, ``table-row``.
     """
+    check_options(source, OPTIONS)
     root = source.folder
     description = root / "dataset_description.json"
     said = object_of(description)
@@ -110,17 +118,17 @@ def _participants(root: Path) -> tuple[dict[str, dict[str, str]], list[Path]]:
 
 def _images(source: Source, place: Path) -> list[tuple[Path, Name]]:
     """Image files of a subject, with their names."""
-    types = option(source.options, "datatypes", list, ["anat", "pet"], source.folder)
-    wanted = option(source.options, "suffixes", list, None, source.folder)
+    types = list_of(source, "datatypes", ["anat", "pet"])
+    wanted = list_of(source, "suffixes", [])
     sessions = [p for p in sorted(place.glob("ses-*")) if p.is_dir()] or [place]
     found = []
     for session in sessions:
         for kind in types:
-            for path in listed(session / str(kind)):
+            for path in listed(session / Path(kind).name):
                 name = name_of(path)
                 if name is None or name.suffix in _MASKS or name.suffix in _OTHER:
                     continue
-                if wanted is None or name.suffix in wanted:
+                if not wanted or name.suffix in wanted:
                     found.append((path, name))
     return found
 
@@ -142,7 +150,7 @@ def _masks(root: Path, place: Path) -> list[tuple[Path, Name]]:
 def _of_subject(source: Source, place: Path) -> Iterator[Case]:
     root = source.folder
     images, masks = _images(source, place), _masks(root, place)
-    form = str(source.options.get("form", ""))
+    form = form_of(source)
     grids: dict[Path, Grid] = {}
     cases: list[Case] = []
     for path, name in images:
@@ -194,11 +202,11 @@ def _owners(
     try:
         said = metadata(path, source.folder, "")
         named = said.get("RawSources", said.get("Sources", []))
-        named = [named] if isinstance(named, str) else named
+        named = named if isinstance(named, list) else [named]
         ends = {str(one).rsplit("/", 1)[-1] for one in named if isinstance(one, str)}
         stated = [image for image in shared if image.name in ends]
         fetched(path, "", "mask")
-        grid = grid_of(path, "", str(source.options.get("form", "")))
+        grid = grid_of(path, "", form_of(source))
     except LayoutError as error:
         return keys, error
     if stated:
@@ -235,6 +243,7 @@ def _case(source: Source, place: Path, path: Path, name: Name, key: str) -> Case
     )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """Image, its masks, and what its sidecars say.
 
@@ -244,8 +253,6 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``grid-mismatch``, ``label-value``, ``label-dictionary``
         for a dseg file whose numbers nothing explains, ``mask-is-image``, ``laterality``.
     """
-    if case.fault is not None:
-        raise case.fault
     path = source.folder / case.info["image"]
     name = name_of(path)
     assert name is not None  # scan found it by its name

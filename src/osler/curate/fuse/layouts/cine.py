@@ -11,8 +11,6 @@ Each annotated frame is a case; its patient is kept. ACDC numbers the right vent
 3, M&Ms the other way about: so the numbering is what the options ``labels`` or ``convention`` say
 or what the dataset is known to use, and a source that says nothing is refused. When masks are
 loaded, the cavity that the myocardium encloses must be the left one.
-
-Options: ``table`` (the CSV), ``frame_base`` (0 or 1), ``unit``, ``form``.
 """
 
 from __future__ import annotations
@@ -27,14 +25,25 @@ from numpy.typing import NDArray
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of, text_file
+from ..pictures.options import check_options, number_of, text_of
 from ..volumes.dictionary import Dictionary, needed_labels
-from ..volumes.files import below, fetched, inside, listed, stem
+from ..volumes.files import below, fetched, inside, listed, loads_cases, of_case, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import check_image, check_values, read_image, read_map
-from ..volumes.tables import demographics, option
+from ..volumes.settings import COMMON, FORM, form_of
+from ..volumes.tables import demographics
 
 NAME = "cine"
 TITLE = "Cine MR of the heart: 4D NIfTI with end-diastole and end-systole (ACDC, M&Ms)"
+
+OPTIONS = {
+    **COMMON,
+    "form": FORM,
+    "labels": "what numbers mean (number -> name), or the name of a file that says it",
+    "convention": "a published numbering: ACDC or M&Ms",
+    "table": "name of the CSV with the columns ED and ES, if there are several",
+    "frame_base": "number of the first frame: 1 in Info.cfg, 0 in a CSV, unless said",
+}
 
 PHASES = {"ED": "end-diastole", "ES": "end-systole"}
 _CODE = "External code"
@@ -81,8 +90,9 @@ def scan(source: Source) -> Iterator[Case]:
         Of the dataset: ``label-dictionary`` if nothing says how structures are numbered,
         ``file-missing``, ``table-columns``, ``table-row``.
     """
+    check_options(source, OPTIONS)
     needed_labels(source)
-    stated = option(source.options, "table", str, "", source.folder)
+    stated = text_of(source, "table")
     table = inside(source.folder, stated, source.folder) if stated else _table(source.folder)
     folders = _folders(source.folder)
     if table is not None:
@@ -108,7 +118,7 @@ def _by_folder(source: Source, place: Path) -> Iterator[Case]:
     card, name = place / "Info.cfg", place.name
     if not any("_gt" in stem(path) for path in listed(place)):
         return
-    base = option(source.options, "frame_base", int, 1, source.folder)
+    base = int(number_of(source, "frame_base", 1, least=0, most=1) or 0)
     for phase in PHASES:
         key = f"{name}-{phase}"
         cine = place / f"{name}_4d.nii.gz"
@@ -126,7 +136,8 @@ def _by_folder(source: Source, place: Path) -> Iterator[Case]:
             })  # fmt: skip
             yield _checked(source, case, cine, mask, about.get("NbFrame", ""))
         except LayoutError as error:
-            yield replace(_case(source, place, key, phase, None, cine, card), fault=error)
+            fault = of_case(error, key)
+            yield replace(_case(source, place, key, phase, None, cine, card), fault=fault)
 
 
 def _card(path: Path, key: str) -> dict[str, str]:
@@ -152,7 +163,7 @@ def _number(text: str, phase: str, path: Path, key: str) -> int:
 
 def _by_table(source: Source, table: Path, places: Mapping[str, Path]) -> Iterator[Case]:
     """The annotated frames of an M&Ms-like set."""
-    base = option(source.options, "frame_base", int, 0, source.folder)
+    base = int(number_of(source, "frame_base", 0, least=0, most=1) or 0)
     seen: set[str] = set()
     for row in sorted(rows_of(table, (_CODE, "ED", "ES")), key=lambda row: row[_CODE]):
         name = row[_CODE]
@@ -182,7 +193,7 @@ def _by_table(source: Source, table: Path, places: Mapping[str, Path]) -> Iterat
                 )  # fmt: skip
                 yield _checked(source, case, image, mask, "")
             except LayoutError as error:
-                yield replace(case, fault=error)
+                yield replace(case, fault=of_case(error, key))
 
 
 def _case(
@@ -205,7 +216,7 @@ def _case(
 
 def _checked(source: Source, case: Case, cine: Path, mask: Path, stated: str) -> Case:
     """The case, if headers say that frame and mask are there and lie on one grid."""
-    form = str(source.options.get("form", ""))
+    form = form_of(source)
     image = fetched(source.folder / case.info["image"], case.key, "image")
     fetched(mask, case.key, "mask")
     grid = grid_of(image, case.key, form)
@@ -232,6 +243,7 @@ def _checked(source: Source, case: Case, cine: Path, mask: Path, stated: str) ->
     return case
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The volume of one frame, its label map, and its phase.
 
@@ -241,8 +253,6 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``label-value``, ``label-dictionary`` where the cavities
         are named the wrong way about, ``frame-missing`` where the mask of the frame is empty.
     """
-    if case.fault is not None:
-        raise case.fault
     info = case.info
     modality = source.modality or "MR"
     image, grid = read_image(

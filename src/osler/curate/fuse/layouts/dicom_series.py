@@ -5,14 +5,10 @@ SEG object belongs to the series that it refers to. Names of regions are free te
 are. RTSTRUCT regions may overlap and are annotations of their own; segments of a SEG are one map
 unless they overlap. Series of other kinds (CR, DX, localizers) are passed over; the cases of their
 study carry a flag. PET stays in the unit of its header; ``detail`` has what SUV is computed from.
-
-Options: ``modalities`` (DICOM codes that are cases, ["CT", "MR", "PT"] if not said), ``regions`` (a
-regular expression: only regions whose name it matches), ``laterality``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +20,7 @@ from osler.images.dicom_tags import text
 
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
+from ..pictures.options import check_options
 from ..volumes.archive import (
     MODALITY,
     Archive,
@@ -36,15 +33,21 @@ from ..volumes.archive import (
     slices_of,
     stray_faults,
 )
-from ..volumes.files import below
+from ..volumes.files import below, loads_cases
 from ..volumes.masks import check_sides
 from ..volumes.segments import segments_of
+from ..volumes.settings import COMMON, list_of
 from ..volumes.sides import Centre, centre, centres, has_side
 from ..volumes.structures import regions_of
-from ..volumes.tables import option
 
 NAME = "dicom_series"
 TITLE = "DICOM series (CT, MR, PET) with RTSTRUCT and SEG objects"
+
+OPTIONS = {
+    **COMMON,
+    "modalities": 'DICOM modalities that are cases, ["CT", "MR", "PT", "NM"] unless said',
+    "regions": "words of which the name of a region must hold one; all regions unless said",
+}
 
 _LOOKED_AT = 400
 _KINDS = {*MODALITY, "RTSTRUCT", "SEG"}
@@ -86,7 +89,8 @@ def scan(source: Source) -> Iterator[Case]:
     LayoutError
         Of the dataset: ``file-missing`` if there is no series of a wanted modality.
     """
-    wanted = option(source.options, "modalities", list, list(MODALITY), source.folder)
+    check_options(source, OPTIONS)
+    wanted = list_of(source, "modalities", list(MODALITY))
     archive = archive_of(source.folder)
     marks, lost = _owners(archive)
     found = [uid for uid, objects in sorted(archive.series.items())
@@ -135,6 +139,7 @@ def _owners(archive: Archive) -> tuple[dict[str, list[Object]], list[Object]]:
     return found, lost
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The volume of a series with the regions and segments that mark it.
 
@@ -144,10 +149,8 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``contour-slice``, ``frame-order``, ``grid-mismatch``,
         ``mask-overlap``, ``laterality``, ``file-unreadable``.
     """
-    if case.fault is not None:
-        raise case.fault
     paths = [source.folder / name for name in case.info["files"]]
-    image = read_volume(paths, case.key)
+    image = read_volume(paths, source, case.key)
     if image.affine is None or not image.is_volume:
         raise LayoutError(
             "affine-broken", image.source, "states no geometry that makes a volume", case=case.key
@@ -181,7 +184,7 @@ def load(source: Source, case: Case) -> Loaded:
 def _from_regions(
     source: Source, path: Path, image: Image, slices: Slices, key: str, reader: str
 ) -> tuple[list[Annotation], list[str]]:
-    regions = regions_of(path, image, slices, key, _wanted(source))
+    regions = regions_of(path, image, slices, key, list_of(source, "regions", []))
     places: dict[str, Centre] = {}
     assert image.affine is not None  # load has checked it
     for region in regions:
@@ -194,16 +197,6 @@ def _from_regions(
         for region in regions
     ]
     return made, [flag for region in regions for flag in region.flags]
-
-
-def _wanted(source: Source) -> re.Pattern[str]:
-    pattern = option(source.options, "regions", str, "", source.folder)
-    try:
-        return re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise LayoutError(
-            "table-row", source.folder, f"the option regions is no regular expression ({error})"
-        ) from error
 
 
 def _from_segments(

@@ -3,8 +3,6 @@
 Each reader is an annotation of its own. A contour runs through the first pixels outside a nodule,
 so it is no part of it; one with inclusion FALSE cuts its inside out again. Nodules below 3 mm are
 points, not contours, and are counted in a flag, as are CR and DX series, which are passed over.
-
-Options: ``characteristics`` (such as ["malignancy"]: the readers' scores as values).
 """
 
 from __future__ import annotations
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import xml_of
+from ..pictures.options import check_options
 from ..volumes.archive import (
     Archive,
     Slices,
@@ -31,11 +30,16 @@ from ..volumes.archive import (
     stray_faults,
 )
 from ..volumes.contours import interior
-from ..volumes.files import below, of_case
-from ..volumes.tables import option
+from ..volumes.files import below, loads_cases, of_case
+from ..volumes.settings import COMMON, list_of
 
 NAME = "lidc"
 TITLE = "LIDC-IDRI: DICOM CT and XML with the contours of up to four readers"
+
+OPTIONS = {
+    **COMMON,
+    "characteristics": 'scores of the readers to give as values, such as ["malignancy"]',
+}
 
 _LOOKED_AT = 2000
 _OFF_MM = 0.05
@@ -63,6 +67,7 @@ def scan(source: Source) -> Iterator[Case]:
     LayoutError
         Of the dataset: ``file-missing`` if there is no CT series.
     """
+    check_options(source, OPTIONS)
     archive = archive_of(source.folder)
     tables, broken = _tables(source.folder)
     found = [uid for uid, group in sorted(archive.series.items())
@@ -136,6 +141,7 @@ def _lost(
         yield Case(key, (path,), fault=of_case(error, key))
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The volume, and one mask of nodules for each reader.
 
@@ -145,10 +151,8 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``contour-slice`` for a contour on no slice or beyond its
         edge, ``file-unreadable``.
     """
-    if case.fault is not None:
-        raise case.fault
     paths = [source.folder / name for name in case.info["files"]]
-    image = read_volume(paths, case.key)
+    image = read_volume(paths, source, case.key)
     if image.affine is None or image.axes != "xyz":
         raise LayoutError("affine-broken", image.source, "is no volume in space", case=case.key)
     annotations: list[Annotation] = []
@@ -156,13 +160,11 @@ def load(source: Source, case: Case) -> Loaded:
     if case.info["readers"]:
         path = source.folder / case.info["readers"]
         slices = slices_of(objects_of(paths), case.key)
-        wanted = option(source.options, "characteristics", list, [], source.folder)
+        wanted = list_of(source, "characteristics", [])
         sessions = [e for e in xml_of(path).iter() if _local(e) == "readingSession"]
         for number, session in enumerate(sessions, 1):
             reader = f"reader-{number}"
-            mask, small, scores = _session(
-                session, image.shape, slices, [str(name) for name in wanted], path, case.key
-            )
+            mask, small, scores = _session(session, image.shape, slices, wanted, path, case.key)
             points += small
             annotations.append(
                 Annotation("mask", mask, {"1": "nodule"}, None, reader, source.dataset)

@@ -5,9 +5,6 @@
 Version 1 (and the Decathlon) states ``modality`` {"0": "MRI"} and labels id -> name; channels are
 the last axis of a 4D file, or files with the suffix ``_0000``. Version 2 states ``channel_names``,
 labels name -> id and, for regions that overlap, name -> list of ids; channels are always files.
-
-Options: ``patient`` (a regular expression whose first group in the name of a case is its patient),
-``unit`` (of the values), ``form`` ("sform" or "qform" where they disagree), ``laterality`` ("off").
 """
 
 from __future__ import annotations
@@ -20,14 +17,18 @@ from typing import Any
 
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
+from ..pictures.options import check_options
 from ..volumes.dictionary import Dictionary, by_id, by_name
-from ..volumes.files import NIFTI, below, fetched, inside, listed, stem
+from ..volumes.files import NIFTI, below, fetched, inside, listed, loads_cases, stem
 from ..volumes.grid import check_same, grid_of
 from ..volumes.masks import marks, read_image, read_map
+from ..volumes.settings import COMMON, FORM, PATIENT, form_of, patient_in
 from ..volumes.tables import object_of
 
 NAME = "nnunet"
 TITLE = "nnU-Net v1 and v2, Medical Segmentation Decathlon: dataset.json, imagesTr, labelsTr"
+
+OPTIONS = {**COMMON, "form": FORM, "patient_pattern": PATIENT}
 
 _CHANNEL = re.compile(r"(.+)_(\d{4})$")
 _BRATS = re.compile(r"(BraTS-[A-Za-z]+-\d{5})-\d{3}$")
@@ -65,6 +66,7 @@ def scan(source: Source) -> Iterator[Case]:
         Of the dataset: ``file-missing``, ``label-dictionary``, ``channels``, ``table-row``,
         ``path-outside``.
     """
+    check_options(source, OPTIONS)
     about = _about(source.folder)
     found = list(_listed_in(about, source)) if _has_list(about) else list(_by_folder(about, source))
     if not found:
@@ -176,7 +178,9 @@ def _case(
     source: Source, about: _About, key: str, images: list[Path], label: Path | None, split: str
 ) -> Case:
     fault: LayoutError | None = None
+    patient = ""
     try:
+        patient = _patient(key, source)
         _check(source, about, key, images, label)
     except LayoutError as error:
         fault = error
@@ -187,7 +191,7 @@ def _case(
     return Case(
         key=key,
         files=tuple(path for path in files if fault is None or path.is_file()),
-        patient=_patient(key, source),
+        patient=patient,
         split=split,
         flags=flags,
         info={
@@ -199,20 +203,14 @@ def _case(
 
 
 def _patient(key: str, source: Source) -> str:
-    """The patient where names tell: by the option ``patient``, or as BraTS 2023 names visits."""
-    pattern = source.options.get("patient")
-    try:
-        match = re.search(str(pattern), key) if pattern else _BRATS.match(key)
-    except re.error as error:
-        raise LayoutError(
-            "table-row", source.folder, f"the option patient is no regular expression ({error})"
-        ) from error
-    return (match[1] if match.groups() else match[0]) if match else ""
+    """The patient where names tell: by the option, or as BraTS 2023 names visits."""
+    match = _BRATS.match(key)
+    return patient_in(source, key) or (match[1] if match else "")
 
 
 def _check(source: Source, about: _About, key: str, images: list[Path], label: Path | None) -> None:
     """What the headers tell: files, channels, one grid."""
-    form = str(source.options.get("form", ""))
+    form = form_of(source)
     for path in images:
         fetched(path, key, "image")
     grids = [grid_of(path, key, form) for path in images]
@@ -235,6 +233,7 @@ def _check(source: Source, about: _About, key: str, images: list[Path], label: P
         check_same(grids[0], grid_of(label, key, form), label, key)
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """Image (channels last if several) and label map, or one mask for each region.
 
@@ -244,8 +243,6 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``file-unreadable``, ``label-value``, ``mask-is-image``,
         ``laterality``.
     """
-    if case.fault is not None:
-        raise case.fault
     about = _about(source.folder)
     images = [source.folder / name for name in case.info["images"]]
     modality = source.modality or _modality(about.channels)

@@ -1,6 +1,6 @@
 """Organ maps without a dataset.json: a label map a case, or a binary mask a structure.
 
-Three forms, told apart by what lies in the folder (or by the option ``form_of_set``):
+Three forms, told apart by what lies in the folder:
 
 - ``pairs``: two folders, ``images`` and ``labels`` (BTCV: ``img`` and ``label``; FLARE, AMOS:
   ``imagesTr`` and ``labelsTr``), whose files share a name but for ``_0000``, ``img``, ``label``;
@@ -10,10 +10,7 @@ Three forms, told apart by what lies in the folder (or by the option ``form_of_s
   mask for each structure (TotalSegmentator), and ``meta.csv``.
 
 Numbers mean what the options ``labels`` or ``convention`` say, or what the dataset is known to use;
-where nothing says it, the source is refused. Further options: ``images``, ``masks`` (names of the
-two folders), ``exclusive`` (false: binary masks may overlap and stay apart), ``annotated`` (native
-names that were looked for, as a list or case -> list), ``patient`` (regular expression), ``unit``,
-``form``, ``laterality``.
+where nothing says it, the source is refused.
 """
 
 from __future__ import annotations
@@ -30,15 +27,29 @@ from numpy.typing import NDArray
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of
+from ..pictures.options import check_options, flag_of, text_of
 from ..volumes.dictionary import needed_labels
-from ..volumes.files import below, fetched, listed, stem
+from ..volumes.files import below, fetched, inside, listed, loads_cases, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import check_sides, marks, read_image, read_map
+from ..volumes.settings import COMMON, FORM, PATIENT, form_of, list_of, patient_in
 from ..volumes.sides import Centre, place_of
-from ..volumes.tables import demographics, option
+from ..volumes.tables import demographics
 
 NAME = "organ_maps"
 TITLE = "Organ maps: one label map a case, or one binary mask a structure (TotalSegmentator)"
+
+OPTIONS = {
+    **COMMON,
+    "form": FORM,
+    "patient_pattern": PATIENT,
+    "images": "name of the folder of images, where it is none of the usual ones",
+    "masks": "name of the folder of label maps, where it is none of the usual ones",
+    "labels": "what numbers mean (number -> name), or the name of a file that says it",
+    "convention": "a published numbering, such as AMOS22",
+    "exclusive": "false: binary masks may overlap and stay apart",
+    "annotated": "native names that were looked for: a list, or case -> list",
+}
 
 _PAIRS = (
     ("imagesTr", "labelsTr", "train"), ("imagesVa", "labelsVa", "val"),
@@ -95,9 +106,8 @@ def scan(source: Source) -> Iterator[Case]:
         Of the dataset: ``layout-unknown`` if it has none of the three forms,
         ``label-dictionary`` if nothing says what the numbers mean, ``table-columns``.
     """
-    form = source.options.get("form_of_set") or _form(source.folder)
-    if source.options.get("images"):
-        form = "pairs"
+    check_options(source, OPTIONS)
+    form = "pairs" if text_of(source, "images") else _form(source.folder)
     if form == "pairs":
         needed_labels(source)
         yield from _pairs(source)
@@ -116,12 +126,14 @@ def scan(source: Source) -> Iterator[Case]:
 
 
 def _pairs(source: Source) -> Iterator[Case]:
-    stated = source.options.get("images"), source.options.get("masks")
-    pairs = [(str(stated[0]), str(stated[1] or "labels"), "")] if stated[0] else list(_PAIRS)
+    root = source.folder
+    stated = text_of(source, "images"), text_of(source, "masks", "labels")
+    pairs = [(*stated, "")] if stated[0] else list(_PAIRS)
     seen: dict[str, Path] = {}
     for one, other, split in pairs:
-        masks = {_KIND.sub("", stem(path)): path for path in listed(source.folder / other)}
-        images = {_key(path, masks): path for path in listed(source.folder / one)}
+        folders = inside(root, one, root), inside(root, other, root)
+        masks = {_KIND.sub("", stem(path)): path for path in listed(folders[1])}
+        images = {_key(path, masks): path for path in listed(folders[0])}
         if not images or (not masks and not split):
             continue
         for key in sorted({*images, *masks}):
@@ -191,8 +203,9 @@ def _checked(
 ) -> Case:
     """The case, with what its headers tell of it."""
     case = _case(source, key, images, masks, split)
-    form = str(source.options.get("form", ""))
+    form = form_of(source)
     try:
+        case = replace(case, patient=patient_in(source, key))
         for path in images:
             fetched(path, key, "image")
         grid = grid_of(images[0], key, form)
@@ -209,17 +222,9 @@ def _checked(
 
 
 def _case(source: Source, key: str, images: list[Path], masks: list[Path], split: str) -> Case:
-    pattern = source.options.get("patient")
-    try:
-        match = re.search(str(pattern), key) if pattern else None
-    except re.error as error:
-        raise LayoutError(
-            "table-row", source.folder, f"the option patient is no regular expression ({error})"
-        ) from error
     return Case(
         key=key,
         files=(*images, *masks),
-        patient=(match[1] if match.groups() else match[0]) if match else "",
         split=split,
         flags=() if masks else ("unlabelled",),
         info={
@@ -230,6 +235,7 @@ def _case(source: Source, key: str, images: list[Path], masks: list[Path], split
     )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """Image and one label map; binary masks become one map, or stay apart (``exclusive`` false).
 
@@ -239,8 +245,6 @@ def load(source: Source, case: Case) -> Loaded:
         Besides the faults of ``scan``: ``grid-mismatch``, ``label-value``, ``mask-overlap``,
         ``mask-is-image``, ``laterality``.
     """
-    if case.fault is not None:
-        raise case.fault
     images = [source.folder / name for name in case.info["images"]]
     masks = [source.folder / name for name in case.info["masks"]]
     image, grid = read_image(images, source, case.key, modality=source.modality)
@@ -277,13 +281,12 @@ def _annotated(source: Source, key: str) -> tuple[str, ...] | None:
         stated = stated.get(key)
     if stated is None:
         return None
-    option({"annotated": stated}, "annotated", list, None, source.folder)
-    return tuple(str(name) for name in stated)
+    return tuple(list_of(replace(source, options={"annotated": stated}), "annotated", []))
 
 
 def _from_parts(paths: list[Path], grid: Grid, source: Source, key: str) -> tuple[Annotation, ...]:
     """Binary masks as one label map in the order of their names, or each for itself."""
-    exclusive = option(source.options, "exclusive", bool, True, source.folder)
+    exclusive = flag_of(source, "exclusive", True)
     labels = {str(number): stem(path) for number, path in enumerate(paths, 1)}
     kind: type[Any] = np.uint8 if len(paths) < 256 else np.uint16
     merged: NDArray[Any] = np.zeros(grid.shape, kind, order="F")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, cast
 
 from pydicom import Dataset
 
@@ -19,6 +20,7 @@ from osler.images.series import TIMES, slice_times, time_values
 from ..case import Case, Source
 from ..faults import LayoutError
 from .files import below, of_case
+from .settings import unit_of
 from .tables import demographics
 
 _FACTS = (
@@ -290,8 +292,8 @@ def series_fault(error: SeriesError, case: str) -> LayoutError:
     return LayoutError(_FAULTS[error.kind], error.path, what, case=case)
 
 
-def read_volume(paths: list[Path], case: str) -> Image:
-    """The volume of a series from its files.
+def read_volume(paths: list[Path], source: Source, case: str) -> Image:
+    """The volume of a series from its files, in the unit they state, else that of the option.
 
     Raises
     ------
@@ -302,11 +304,11 @@ def read_volume(paths: list[Path], case: str) -> Image:
     from osler.images.series import read_slices
 
     try:
-        if len(paths) == 1:
-            return read_dicom(paths[0])
-        return read_slices(paths, paths[0].parent)
+        image = read_dicom(paths[0]) if len(paths) == 1 else read_slices(paths, paths[0].parent)
     except SeriesError as error:
         raise series_fault(error, case) from error
     except BadFileError as error:
         what = str(error).removeprefix(f"{error.path}: ")
         raise LayoutError("file-unreadable", error.path, what, case=case) from error
+    unit = unit_of(source)
+    return replace(image, unit=cast(Any, unit)) if unit and image.unit == "unknown" else image

@@ -27,8 +27,8 @@ def filled(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.bo
     4
     """
     found = np.zeros(shape, bool)
-    corner = np.clip(np.floor(points.min(0)).astype(np.int64), 0, shape)
-    ends = np.clip(np.ceil(points.max(0)).astype(np.int64) + 1, 0, shape)
+    corner = np.floor(points.min(0)).clip(0, shape).astype(np.int64)
+    ends = (np.ceil(points.max(0)) + 1).clip(0, shape).astype(np.int64)
     size = ends - corner
     if size.min() > 0:
         box = found[corner[0] : ends[0], corner[1] : ends[1]]
@@ -42,15 +42,15 @@ def _filled(points: NDArray[np.float64], shape: tuple[int, int]) -> NDArray[np.b
     start, end = points, np.roll(points, -1, axis=0)
     down = start[:, 1] > end[:, 1]
     low, high = np.where(down[:, None], end, start), np.where(down[:, None], start, end)
-    first = np.ceil(low[:, 1]).astype(np.int64).clip(0, shape[1])
-    last = np.ceil(high[:, 1]).astype(np.int64).clip(0, shape[1])
+    first = np.ceil(low[:, 1]).clip(0, shape[1]).astype(np.int64)
+    last = np.ceil(high[:, 1]).clip(0, shape[1]).astype(np.int64)
     rows = last - first
     edge = np.repeat(np.arange(len(points)), rows)
     y = np.arange(edge.size) - np.repeat(np.cumsum(rows) - rows, rows) + first[edge]
     slope = (high[edge, 0] - low[edge, 0]) / (high[edge, 1] - low[edge, 1])
     x = low[edge, 0] + (y - low[edge, 1]) * slope
     flips = np.zeros((shape[0] + 1, shape[1]), np.uint8)  # may wrap: only odd and even count
-    np.add.at(flips, (np.ceil(x).astype(np.int64).clip(0, shape[0]), y), 1)
+    np.add.at(flips, (np.ceil(x).clip(0, shape[0]).astype(np.int64), y), 1)
     inside: NDArray[np.bool_] = np.cumsum(flips[:-1], axis=0, dtype=np.uint8) % 2 == 1
     return inside
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path, PurePosixPath
 
-from osler.core import BadFileError, InputError
+from osler.core import BadFileError
 
+from ..case import Case, Loaded, Source
 from ..faults import LayoutError
 
 _POINTERS = (b"/annex/objects/", b".git/annex/objects/", b"version https://git-lfs.github.com/")
@@ -111,15 +113,21 @@ def below(path: Path, root: Path) -> str:
 
 @contextlib.contextmanager
 def reading(path: object, case: str) -> Iterator[None]:
-    """Errors of the readers become ``file-unreadable`` faults of ``case``."""
+    """What a reader cannot do becomes a ``file-unreadable`` fault, and every fault one of ``case``.
+
+    An ``InputError`` of no file (a wrong option) passes: it is no fault of a case, and would
+    otherwise drop them all, one by one.
+    """
     try:
         yield
-    except LayoutError:
-        raise
+    except LayoutError as error:
+        if error.case:
+            raise
+        raise of_case(error, case) from error
     except BadFileError as error:
         what = str(error).removeprefix(f"{error.path}: ")
         raise LayoutError("file-unreadable", error.path, what, case=case) from error
-    except (InputError, OSError) as error:
+    except OSError as error:
         raise LayoutError("file-unreadable", path, str(error), case=case) from error
 
 
@@ -129,3 +137,16 @@ def of_case(error: LayoutError, case: str) -> LayoutError:
     same.args = error.args
     same.path, same.code, same.case = error.path, error.code, case
     return same
+
+
+def loads_cases(load: Callable[[Source, Case], Loaded]) -> Callable[[Source, Case], Loaded]:
+    """A ``load`` that raises what ``scan`` has found, and names the case in every fault."""
+
+    @wraps(load)
+    def strict(source: Source, case: Case) -> Loaded:
+        if case.fault is not None:
+            raise case.fault
+        with reading(source.folder, case.key):
+            return load(source, case)
+
+    return strict

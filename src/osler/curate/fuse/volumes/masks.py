@@ -14,9 +14,11 @@ from osler.images import Image, Modality
 
 from ..case import Annotation, Source
 from ..faults import LayoutError
+from ..pictures.options import choice_of
 from .dictionary import Dictionary
 from .files import reading
 from .grid import Grid, check_same, grid_of
+from .settings import form_of, unit_of
 from .sides import Centre, centres, laterality_check
 
 MODALITY: dict[str, Modality] = {
@@ -40,8 +42,8 @@ def read_image(
 ) -> tuple[Image, Grid]:
     """One volume; several files are channels of one, stacked last in their order.
 
-    Values stay as stored (after scl_slope and scl_inter). ``unit`` (or the option of that name)
-    is what the dataset states; nothing is guessed.
+    Values stay as stored (after scl_slope and scl_inter). The unit is what the file states, else
+    ``unit`` (of a sidecar), else the option of that name; nothing is guessed.
 
     Raises
     ------
@@ -51,7 +53,7 @@ def read_image(
     """
     from osler.images.nifti import read_nifti
 
-    form = str(source.options.get("form", ""))
+    form = form_of(source)
     grid = grid_of(paths[0], case, form)
     stacked: NDArray[Any] | None = None
     first: Image | None = None
@@ -78,7 +80,9 @@ def read_image(
         first = replace(first, pixels=stacked, axes="xyzt", source=str(paths[0].parent))
     if not np.isfinite(grid.affine).all():
         raise LayoutError("affine-broken", paths[0], "its affine is not finite", case=case)
-    unit = unit or str(source.options.get("unit", "")) or first.unit
+    if first.unit != "unknown":
+        unit = first.unit
+    unit = unit or unit_of(source) or "unknown"
     known = MODALITY.get(modality) or first.modality
     # Which form holds is settled here, so that nothing later asks again.
     meta = {**first.meta, "form": form} if form else first.meta
@@ -98,7 +102,7 @@ def read_map(
     """
     from osler.images.nifti import read_nifti
 
-    check_same(grid, grid_of(path, case, str(source.options.get("form", ""))), path, case)
+    check_same(grid, grid_of(path, case, form_of(source)), path, case)
     with reading(path, case):
         mask = read_nifti(path, frame)
     if mask.axes != "xyz":
@@ -188,7 +192,8 @@ def check_sides(found: dict[str, Centre], source: Source, path: object, case: st
     LayoutError
         ``laterality``.
     """
-    wrong = "" if source.options.get("laterality") == "off" else laterality_check(found)
+    off = choice_of(source, "laterality", ("", "off")) == "off"
+    wrong = "" if off else laterality_check(found)
     if wrong:
         raise LayoutError(
             "laterality",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,9 +35,10 @@ class Region:
 
 
 def regions_of(
-    path: Path, image: Image, slices: Slices, case: str, wanted: re.Pattern[str]
+    path: Path, image: Image, slices: Slices, case: str, wanted: list[str]
 ) -> list[Region]:
-    """The regions that an RTSTRUCT object outlines and whose name is ``wanted``, in its order.
+    """The regions that an RTSTRUCT object outlines, in its order; only those whose name holds one
+    of the words ``wanted``, if there are any.
 
     Contours of one region on one slice are combined by exclusive or, so that a contour within a
     contour is a hole; a keyhole is one as well. A contour that is there twice counts once. Slices
@@ -73,7 +73,7 @@ def regions_of(
                 case=case,
             )  # fmt: skip
         name = names[number].strip() or f"ROI {number}"
-        if not wanted.search(name):
+        if wanted and not any(word.lower() in name.lower() for word in wanted):
             continue
         region = _region(item, name, to_voxel, image, slices, path, case)
         if region is not None:

@@ -1,8 +1,7 @@
-"""Tables beside volumes: JSON objects, ages and sexes, options of a source."""
+"""Tables beside volumes: JSON objects, ages and sexes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -54,19 +53,3 @@ def demographics(age: object, sex: object) -> dict[str, str]:
     if kind and kind not in ("n/a", "nan", "none", "unknown"):
         found["sex"] = {"m": "M", "male": "M", "f": "F", "female": "F"}.get(kind, "O")
     return found
-
-
-def option(options: Mapping[str, Any], name: str, kind: type, default: Any, path: object) -> Any:
-    """An option of a source, which must be of ``kind``.
-
-    Raises
-    ------
-    LayoutError
-        ``table-row`` if it is of another type.
-    """
-    value = options.get(name, default)
-    if value is not default and not isinstance(value, kind):
-        raise LayoutError(
-            "table-row", path, f"the option {name!r} must be {kind.__name__}, not {value!r}"
-        )
-    return value
