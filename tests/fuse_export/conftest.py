@@ -77,10 +77,10 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Fusion:
         base,
         "shapes",
         {
-            "boxed": (yolo.make(base / "y"), "CC BY 4.0", OWN),
-            "masked": (png_masks.make(base / "m"), "CC0-1.0", OWN),
-            "sorted": (class_folders.make(base / "c"), "CC BY-NC 4.0", OWN),
+            "boxed": (yolo.make(base / "y", seed=11), "CC BY 4.0", OWN),
+            "masked": (png_masks.make(base / "m", seed=12), "CC0-1.0", OWN),
+            "sorted": (class_folders.make(base / "c", seed=13), "CC BY-NC 4.0", OWN),
             "kept": (class_folders.make(base / "k", seed=9), "CC BY-NC-ND 4.0", OWN),
-            "tabled": (csv_labels.make(base / "v"), "CC BY 4.0", {}),
+            "tabled": (csv_labels.make(base / "v", seed=14), "CC BY 4.0", {}),
         },
     )
