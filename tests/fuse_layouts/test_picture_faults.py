@@ -387,6 +387,8 @@ TWINS: list[tuple[str, str, dict[str, Any], Break, str, str]] = [
     ("trace leaves the frame", "video", {}, lambda f: _traces(f, lambda x: x.replace("avi,", "avi,9")), "box", "video01/6"),
     ("phases beyond the end", "video", {"style": "phases"}, lambda f: table(f / "phase_annotations/video01-phase.txt", lambda t: [*t[:-1], "77\tClosure"]), "frame-missing", "video01"),
     ("phases of sampled frames", "video", {"style": "phases"}, lambda f: table(f / "phase_annotations/video01-phase.txt", lambda t: t[:8]), "frame-order", "video01"),
+    ("tool of no frame", "video", {"style": "phases"}, lambda f: table(f / "tool_annotations/video01-tool.txt", lambda t: [*t[:-1], "80\t0\t1"]), "frame-missing", "video01"),
+    ("tool of no state", "video", {"style": "phases"}, lambda f: table(f / "tool_annotations/video01-tool.txt", lambda t: [*t[:-2], "25\t0\t3"]), "label-value", "video01"),
     ("question without answer", "vqa", {}, lambda f: _vqa(f, answer=""), "answer-empty", "train/case000/source.png"),
     ("question without image", "vqa", {}, lambda f: _vqa(f, img_name=""), "answer-empty", "train/row 0"),
     ("image missing", "vqa", {}, lambda f: (f / "imgs/case001/source.png").unlink(), "file-missing", "train/case001/source.png"),

@@ -80,6 +80,7 @@ def test_cases_are_those_that_were_made(read: Any) -> None:
         assert loaded.image.patient == case.patient
         for mark in loaded.annotations:
             _labels_known(mark.kind, mark.value, mark.labels)
+            assert len(set(mark.labels.values())) == len(mark.labels)
 
 
 def _labels_known(kind: str, value: Any, labels: Mapping[str, str]) -> None:
@@ -212,6 +213,7 @@ def _video(made: Made, truth: Any, case: Case, loaded: Loaded) -> None:
     assert float(loaded.detail["seconds"]) == pytest.approx(truth["frame"] / 25, abs=1e-3)
     if "phase" in truth:
         assert loaded.annotations[0].value == truth["phase"]
+        assert loaded.annotations[1].value == truth["tools"]
     else:
         assert np.allclose(loaded.annotations[0].value[0]["polygon"], truth["polygon"])
         assert loaded.annotations[1].value["value"] == truth["ef"]

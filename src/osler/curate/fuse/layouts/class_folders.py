@@ -20,7 +20,7 @@ from ..pictures.listing import PICTURES, files_below, split_named
 from ..pictures.options import check_options, names_of, text_of
 from ..pictures.planes import plane_of
 from ..pictures.template import Template, patient_from
-from ..volumes.files import fetched
+from ..volumes.files import fetched, loads_cases
 
 NAME = "class_folders"
 TITLE = "Images in folders named after their class"
@@ -159,6 +159,7 @@ def _one_slip(one: str, other: str) -> bool:
     )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image and its class."""
     image = plane_of(source, case, case.files[0])

@@ -22,6 +22,7 @@ from ..pictures.objects import off_by_one, read_object
 from ..pictures.options import check_options, choice_of, text_of
 from ..pictures.planes import EXIF_OPTION, annotated_plane
 from ..pictures.template import patient_from
+from ..volumes.files import loads_cases
 
 NAME = "coco"
 TITLE = "COCO: images and JSON of boxes, polygons, run-length masks and keypoints"
@@ -197,6 +198,7 @@ def _size(row: Mapping[str, Any], path: Path, key: str) -> tuple[int, int]:
     return int(size[0] or 0), int(size[1] or 0)
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image with its ``boxes``, ``instances`` and ``keypoints``.
 
@@ -233,7 +235,7 @@ def load(source: Source, case: Case) -> Loaded:
             instances.append(found)
         elif "box" in found:
             boxes.append(found)
-    names = {f"{k}:{j}": j for k, joined in joints.items() for j in joined}
+    names = {f"{k}:{j}": f"{labels[k]} {j}" for k, joined in joints.items() for j in joined}
     annotations = [Annotation("boxes", boxes, labels)] if boxes or not instances else []
     annotations += [Annotation("instances", instances, labels)] if instances else []
     annotations += [Annotation("keypoints", points, names)] if points else []

@@ -29,7 +29,7 @@ from ..pictures.listing import DICOM, PICTURES, files_below, split_named
 from ..pictures.options import check_options, names_of, text_of
 from ..pictures.planes import plane_of
 from ..pictures.template import patient_from
-from ..volumes.files import fetched, inside
+from ..volumes.files import fetched, inside, loads_cases
 
 NAME = "csv_labels"
 TITLE = "Tables of labels and images: CheXpert, NIH, HAM10000, ISIC and alike"
@@ -267,6 +267,7 @@ def _class(cell: str, where: str, path: Path, key: str) -> str:
     return cell
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image with its ``class`` or ``multilabel``; no annotation for an image without a row.
 

@@ -27,7 +27,7 @@ from ..pictures.listing import files_below
 from ..pictures.options import check_options, names_of, text_of
 from ..pictures.planes import described
 from ..pictures.stacks import Header, array_of, headers_of
-from ..volumes.files import inside
+from ..volumes.files import inside, loads_cases
 
 NAME = "medmnist"
 TITLE = "MedMNIST: arrays of small images and labels in one NPZ"
@@ -202,6 +202,7 @@ def _check_values(
         )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """One sample: ``class``, with ``value`` beside it where classes are grades, or ``multilabel``.
 

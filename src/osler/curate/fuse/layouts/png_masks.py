@@ -25,7 +25,7 @@ from ..pictures.planes import EXIF_OPTION, annotated_plane
 from ..pictures.shapes import mask_box, polygon_box, polygon_fault
 from ..pictures.slide import is_pyramid
 from ..pictures.template import patient_from
-from ..volumes.files import fetched
+from ..volumes.files import fetched, loads_cases
 
 NAME = "png_masks"
 TITLE = "Images and masks as files of planes, or XML outlines"
@@ -159,6 +159,7 @@ def _case(source: Source, image: Path, masks: Mapping[str, Path]) -> Case:
     )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image with its ``mask`` (one a region), or ``instances`` of numbered or outlined objects.
 

@@ -38,7 +38,7 @@ from ..pictures.slide import (
 )
 from ..pictures.slide_files import DICOM, MASKS, Found, dicom_facts, slides_in
 from ..pictures.template import patient_from
-from ..volumes.files import fetched, inside
+from ..volumes.files import fetched, inside, loads_cases
 
 NAME = "slides"
 TITLE = "Whole-slide images with XML, GeoJSON or masks"
@@ -165,6 +165,7 @@ def _scaled(source: Source, slide: Slide, case: str) -> tuple[float, float]:
     return (given, given) if given is not None else slide.mpp or (0.0, 0.0)
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """One level with its ``instances``, ``keypoints``, ``mask`` and ``class``.
 

@@ -1,8 +1,9 @@
 """Videos with tables of frames: traced outlines (EchoNet-Dynamic) or phases (Cholec80).
 
 EchoNet: ``FileList.csv`` (FileName, EF, ..., Split) and ``VolumeTracings.csv`` (FileName, X1, Y1,
-X2, Y2, Frame), a case being a traced frame. Cholec80: ``<video>-phase.txt`` (Frame, Phase), a case
-being a sampled frame or, by the option ``unit``, a stretch of one phase.
+X2, Y2, Frame), a case being a traced frame. Cholec80: ``<video>-phase.txt`` (Frame, Phase), beside
+it ``<video>-tool.txt`` (Frame, and 0 or 1 for each tool), a case being a sampled frame or, by the
+option ``unit``, a stretch of one phase.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ..pictures.planes import described
 from ..pictures.shapes import polygon_box
 from ..pictures.template import patient_from
 from ..pictures.traces import TRACES, film_named, frame_number, traced_cases
+from ..volumes.files import loads_cases
 
 NAME = "video"
 TITLE = "Videos with tables of traced frames or phases"
@@ -41,6 +43,7 @@ OPTIONS = {
 
 _PHASES = ("Frame", "Phase")
 _TABLES = frozenset({".csv", ".txt", ".tsv"})
+_TOOLS = "-tool"
 _COVERED = 0.5
 """A phase table that ends before this part of its video counts at another rate."""
 
@@ -69,13 +72,15 @@ def scan(source: Source) -> Iterator[Case]:
     videos = {path.stem: path for path in files_below(folder, SUFFIXES)}
     if not videos:
         raise LayoutError("file-missing", folder, "has no videos", "fetch them")
-    traces, lists, phases = [], [], []
+    traces, lists, phases, tools = [], [], [], dict[str, Path]()
     for path in files_below(folder, _TABLES):
         columns = header_row(folder / path)
         if set(TRACES) <= set(columns):
             traces.append(path)
         elif tuple(columns) == _PHASES:
             phases.append(path)
+        elif columns[:1] == ["Frame"] and path.stem.endswith(_TOOLS):
+            tools[path.stem.removesuffix(_TOOLS)] = path
         elif "FileName" in columns:
             lists.append(path)
     if not traces and not phases:
@@ -84,7 +89,7 @@ def scan(source: Source) -> Iterator[Case]:
     tables = {path: rows_of(folder / path, _PHASES) for path in phases}
     names = sorted({row["Phase"] for rows in tables.values() for row in rows if row["Phase"]})
     for path, rows in tables.items():
-        cases += _phased(source, path, rows, names, videos)
+        cases += _phased(source, path, rows, names, videos, tools)
     yield from mark_leaks(source, cases)
 
 
@@ -94,6 +99,7 @@ def _phased(
     rows: list[dict[str, str]],
     names: list[str],
     videos: Mapping[str, Path],
+    tools: Mapping[str, Path],
 ) -> Iterator[Case]:
     """The cases of one phase table; ``video01-phase.txt`` belongs to ``video01``."""
     path = source.folder / table
@@ -103,6 +109,7 @@ def _phased(
         film = film_named(source, stem, path, videos, {}, stem)
         counted = [(frame_number(row["Frame"], path, stem), row["Phase"]) for row in rows]
         numbered = _at_rate(source, film, counted, path, stem)
+        used = _tools(source.folder / tools[stem], film, stem) if stem in tools else {}
         patient = patient_from(source, videos[stem], case=stem) or stem
     except LayoutError as error:
         yield replace(Case(stem, (path,), patient=stem, split=split), fault=error)
@@ -115,14 +122,31 @@ def _phased(
     for numbers, phase in groups:
         key = f"{stem}/{numbers[0]:06d}"
         info = {"numbers": numbers, "phase": phase, "phases": names, "segment": segments}
+        if not segments and numbers[0] in used:
+            info["tools"] = used[numbers[0]]
         yield Case(
             key=key,
-            files=(film.path, path),
+            files=(film.path, path, *([source.folder / tools[stem]] if stem in tools else [])),
             patient=patient,
             frame=None if segments else numbers[0],
             split=split,
             info=info,
         )
+
+
+def _tools(path: Path, film: Film, key: str) -> dict[int, dict[str, int]]:
+    """Which tools are in view, by frame: a table of 0 and 1, at one frame a second."""
+    found: dict[int, dict[str, int]] = {}
+    for row in rows_of(path, ("Frame",)):
+        number = frame_number(row["Frame"], path, key)
+        states = {name: cell for name, cell in row.items() if name != "Frame"}
+        if number >= film.frames:
+            what = f"names frame {number} of {film.frames}"
+            raise LayoutError("frame-missing", path, what, case=key)
+        if not set(states.values()) <= {"0", "1"}:
+            raise LayoutError("label-value", path, f"frame {number} has no 0 or 1", case=key)
+        found[number] = {name: int(cell) for name, cell in states.items()}
+    return found
 
 
 def _at_rate(
@@ -175,6 +199,7 @@ def _segments(numbered: list[tuple[int, str]], most: int) -> Iterator[tuple[list
             begin = n
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """One frame (``yxc``) with its outline or phase, or the frames of a stretch (``tyxc``).
 
@@ -214,7 +239,12 @@ def load(source: Source, case: Case) -> Loaded:
 def _annotations(source: Source, case: Case) -> tuple[Annotation, ...]:
     info = case.info
     if "phase" in info:
-        return (Annotation("phase", info["phase"], {name: name for name in info["phases"]}),)
+        phase = Annotation("phase", info["phase"], {name: name for name in info["phases"]})
+        if "tools" not in info:
+            return (phase,)
+        return phase, Annotation(
+            "multilabel", info["tools"], {name: name for name in info["tools"]}
+        )
     name = text_of(source, "structure", "left ventricle")
     points = info["polygon"]
     one = {"label": "1", "polygon": points, "box": polygon_box(points)}

@@ -29,7 +29,7 @@ from ..pictures.questions import (
     picture_bytes,
 )
 from ..pictures.template import patient_from
-from ..volumes.files import fetched, reading
+from ..volumes.files import fetched, loads_cases, reading
 
 NAME = "vqa"
 TITLE = "Questions and answers about images, in JSON, CSV or Parquet"
@@ -164,6 +164,7 @@ def _chosen(one: Asked, path: Path, key: str) -> str:
     return plain[one.answer.casefold()]
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image with its questions and answers.
 

@@ -19,7 +19,7 @@ from ..pictures.options import check_options, choice_of, names_of, text_of
 from ..pictures.planes import EXIF_OPTION, annotated_plane, size_of
 from ..pictures.template import patient_from
 from ..pictures.yolo_rows import objects_of, row_of
-from ..volumes.files import fetched, inside
+from ..volumes.files import fetched, inside, loads_cases
 
 NAME = "yolo"
 TITLE = "YOLO: images, text files of normalised boxes or polygons, and a yaml"
@@ -244,6 +244,7 @@ def _orphan(source: Source, text: Path) -> Case:
     )
 
 
+@loads_cases
 def load(source: Source, case: Case) -> Loaded:
     """The image with its ``boxes``, ``instances`` or ``keypoints``.
 

@@ -18,6 +18,7 @@ from ..pictures.shapes import polygon_area
 from .drawn import drawn, picture_for, split_for
 from .made import Made
 
+TOOLS = ("Grasper", "Hook")
 PHASES = ("Preparation", "Dissection", "Closure")
 
 _CHORDS = 12
@@ -59,9 +60,15 @@ def make(
             lines = "".join(f"{n}\t{phase}\n" for n, phase in enumerate(phases))
             (folder / "phase_annotations").mkdir(exist_ok=True)
             write_text(folder / "phase_annotations" / f"{stem}-phase.txt", f"Frame\tPhase\n{lines}")
+            rows = []
             for n in range(0, frames, round(fps)):
+                tools = {name: int(rng.integers(2)) for name in TOOLS}
+                rows.append("\t".join(map(str, [n, *tools.values()])))
                 truth = {"frame": n, "phase": phases[n], "patient": stem, "level": 4 * n}
-                cases[f"{stem}/{n:06d}"] = truth
+                cases[f"{stem}/{n:06d}"] = {**truth, "tools": tools}
+            (folder / "tool_annotations").mkdir(exist_ok=True)
+            text = "\n".join(["\t".join(["Frame", *TOOLS]), *rows, ""])
+            write_text(folder / "tool_annotations" / f"{stem}-tool.txt", text)
             continue
         radius = rng.uniform(0.25, 0.36) * size[0]
         ends = {frames // 5: 1.0, 3 * frames // 5: float(rng.uniform(0.6, 0.8))}
