@@ -271,24 +271,30 @@ def test_everything_can_be_read_without_scripts(browser: Chromium, site: str) ->
     page.run("document.getElementById('q').focus()")
     page.type("retina fundus")
     page.key("Enter")
-    page.until("location.search === '?q=retina+fundus'")
+    page.until("location.search === '?q=retina+fundus' && document.readyState === 'complete'")
     page.until("document.querySelectorAll('.hit').length > 10")
     many = page.run("document.querySelector('.total strong').textContent")
     page.run("document.getElementById('task-segmentation').focus()")
     page.key("Enter")
-    page.until("location.search === '?q=retina+fundus&task=segmentation'")
+    page.until(
+        "location.search === '?q=retina+fundus&task=segmentation' && document.readyState === 'complete'"
+    )
     assert page.run("document.querySelector('.total strong').textContent") != many
     page.run("document.querySelector('.bounds [name=since]').focus()")
     page.type("2019")
     page.key("Enter")
-    page.until("location.search.includes('task=segmentation&since=2019')")
+    page.until(
+        "location.search.includes('task=segmentation&since=2019') && document.readyState === 'complete'"
+    )
     assert page.run("document.querySelectorAll('.chips li').length") == 3
     go(page, site + "/plan")
     page.run("document.querySelector('[name=modalities][value=CT]').focus()")
     page.key(" ")
     page.run("document.querySelector('#goal button').focus()")
     page.key("Enter")
-    page.until("location.href.endsWith('/plan?modalities=CT')")
+    page.until(
+        "location.href.endsWith('/plan?modalities=CT') && document.readyState === 'complete'"
+    )
     assert "of 973 datasets" in page.text()
     page.close()
 
