@@ -20,11 +20,12 @@ from osler.curate.fuse.export import FORMATS, Options, export_set, format_named
 from osler.curate.fuse.export.coco import stable_id
 from osler.curate.fuse.export.nnunet_check import check_nnunet
 from osler.curate.fuse.fused import FusedSet, open_set
+from osler.curate.fuse.making import nnunet as maker
 from osler.curate.fuse.sample import Concept, Mark, Picture, Sample
 from osler.curate.fuse.storing import run_lengths
 from osler.curate.fuse.targets import TargetClass, TargetTable
 
-from .conftest import Fusion  # type: ignore[import-not-found]
+from .conftest import Fusion, fuse  # type: ignore[import-not-found]
 
 DATE = Options(date="2026-01-31")
 
@@ -279,6 +280,30 @@ def test_a_part_counts_as_its_whole_when_it_is_not_wanted(tmp_path: Path) -> Non
     assert (found[30:32] == 2).all()
 
 
+def test_nnunet_joins_channels_that_sources_order_and_name_differently(tmp_path: Path) -> None:
+    made = {
+        "msd": (maker.make(tmp_path / "m", style="msd01", subjects=2), "CC BY-SA 4.0", {}),
+        "brats": (maker.make(tmp_path / "b", style="brats21", subjects=2, seed=5), "CC BY 4.0", {}),
+    }
+    found = fuse(tmp_path, "tumours", made)
+    export_set(found.fused, "nnunet", tmp_path / "out")
+    root = next((tmp_path / "out").glob("Dataset*"))
+    assert check_nnunet(root) == []
+    channels = json.loads((root / "dataset.json").read_text())["channel_names"]
+    assert sorted(channels.values()) == ["FLAIR", "T1", "T1ce", "T2"]
+    samples = {one.sample_id: one for one in found.fused.samples}
+    same = {"t1w": "T1", "t1gd": "T1ce", "t2w": "T2", "flair": "FLAIR", "t1": "T1", "t1ce": "T1ce"}
+    for name, told in json.loads((root / "cases.json").read_text()).items():
+        sample = samples[told["sample_id"]]
+        whole = found.fused.image(sample).pixels
+        for number, native in enumerate(sample.image.channels):
+            wanted = same.get(native.lower(), native.upper())
+            place = next(key for key, value in channels.items() if value == wanted)
+            part = "imagesTs" if told["split"] == "test" else "imagesTr"
+            stored = nib.load(root / part / f"{name}_{int(place):04d}.nii.gz")
+            np.testing.assert_array_equal(np.asarray(stored.dataobj), whole[..., number])
+
+
 def test_nnunet_takes_pictures(pictures: Fusion, tmp_path: Path) -> None:
     done = export_set(pictures.fused, "nnunet", tmp_path / "out")
     root = next((tmp_path / "out").glob("Dataset*"))
@@ -498,7 +523,7 @@ def test_a_name_that_leads_out_of_the_set_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "says"),
-    [(None, "none of the set's"), ("", "none of the set's"), (3, "none of the set's")],
+    [(None, "is unmapped"), ("", "none of the set's"), (3, "none of the set's")],
 )
 def test_a_class_that_is_none_is_left_out(tmp_path: Path, value: object, says: str) -> None:
     fused = _by_hand(tmp_path / "set", (Mark("class", "m", value, licence="CC0-1.0"),))

@@ -46,6 +46,9 @@ def _class_of(work: Work, sample: Sample) -> str | None:
         work.leave_out(sample, "is given several classes")
         return None
     name = names.pop()
+    if name is None:
+        work.leave_out(sample, "its label is unmapped; say what it means in the goal's labels")
+        return None
     if not isinstance(name, str) or not name:
         work.leave_out(sample, "its class is none of the set's")
         return None

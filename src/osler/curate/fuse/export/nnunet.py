@@ -93,7 +93,7 @@ def write(work: Work) -> None:
 def _fits(work: Work, sample: Sample) -> bool:
     if not any(one.kind == "mask" and one.uri for one in sample.marks):
         work.leave_out(sample, "no mask")
-    elif sample.image.axes not in {"RAS", "RASC", "YX", "YXC"}:
+    elif sample.image.axes not in {"RAS", "YX", "YXC"} and not _has_channels(sample):
         work.leave_out(sample, f"is a series of frames ({sample.image.axes})")
     elif _flat(sample) and suffix_of(sample.image.uri) != ".png":
         work.leave_out(sample, "its values fit no PNG, and nnU-Net reads pictures as PNG")
@@ -138,7 +138,15 @@ def _channels(sample: Sample) -> tuple[str, ...]:
 
 
 def _count(sample: Sample) -> int:
-    return sample.image.shape[-1] if sample.image.axes.endswith("C") else 1
+    several = sample.image.axes.endswith("C") or _has_channels(sample)
+    return sample.image.shape[-1] if several else 1
+
+
+def _has_channels(sample: Sample) -> bool:
+    """Whether the fourth axis of a volume holds named channels and no times."""
+    axes, shape = sample.image.axes, sample.image.shape
+    named = axes == "RAST" and len(sample.image.channels) == shape[-1]
+    return axes == "RASC" or named
 
 
 def _sequence(name: str) -> str:
