@@ -117,12 +117,12 @@ def test_cold_start(tmp_path: Path) -> None:
     environment = {**os.environ, "OSLER_CACHE_DIR": str(tmp_path), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "osler.cli.main", "catalog", "search", "liver CT", "--json"]
     taken = []
-    for _ in range(3):
+    for _ in range(2):
         start = time.perf_counter()
         done = subprocess.run(command, capture_output=True, env=environment, timeout=60, check=True)
         taken.append(time.perf_counter() - start)
     assert json.loads(done.stdout)["hits"]
-    assert min(taken[1:]) < 5  # 1 s on a quiet machine: benchmarks/catalog.py holds it to that
+    assert min(taken) < 5  # 1 s on a quiet machine: benchmarks/catalog.py holds it to that
 
 
 def test_no_heavy_import() -> None:

@@ -16,6 +16,8 @@ from .reading import Constraint, ReadQuery
 from .understand import understood
 from .vectors import word_table
 
+FACTS = ("modality", "structure", "target", "task", "dimension", "detail")
+"""Facets that say what a dataset is about."""
 WEIGHTS = {"hard": 1.0, "soft": 0.7, "weak": 0.4}
 """What a constraint counts for in the order of hits."""
 PLACE = 1.3
@@ -219,11 +221,10 @@ def _beside_the_name(binding: list[Verdict]) -> bool:
 
 def _off_topic(query: ReadQuery, binding: list[Verdict]) -> bool:
     """Whether most of a question is about nothing that the catalogue knows."""
-    facts = [
-        v for v in binding if v.constraint.facet in ("modality", "structure", "target", "task")
-    ]
-    said = sum(len(v.constraint.senses) for v in facts)
-    return len(query.unknown) >= 2 and len(query.unknown) > 2 * said
+    said = [v.constraint for v in binding if v.constraint.facet in FACTS]
+    if not any(one.strength == "hard" for one in said):  # "best laptops 2024", "cell phones"
+        return len(query.unknown) > len(query.rest) + max(len(said) - 1, 0)
+    return len(query.unknown) >= 2 and len(query.unknown) > 2 * sum(len(c.senses) for c in said)
 
 
 def _by_text(

@@ -3,7 +3,8 @@
 ``data/lexicon.tsv`` holds a row a meaning: ``structure:lung``, alternatives by ``/``
 (``modality:HISTO/MICRO``), several things at once by ``+`` (``modality:XR+structure:chest``). A
 term that begins with ``~``, or a row whose meaning ends in it, is a hint: it orders hits and
-refuses none. ``data/targets.tsv`` holds diseases and objects with the broader ones above them; its
+refuses none; one that begins with ``?`` is a way to ask, but says nothing in a record's name
+("operation"). ``data/targets.tsv`` holds diseases and objects with the broader ones above them; its
 fourth column has words that mean the target in a record but are no way to ask for it.
 """
 
@@ -42,6 +43,7 @@ class Lexicon:
     broader: dict[str, tuple[str, ...]] = field(default_factory=dict)
     labels: dict[tuple[str, str], str] = field(default_factory=dict)
     cased: dict[str, Sense] = field(default_factory=dict)
+    asked_only: set[Words] = field(default_factory=set)
     blocked: set[Words] = field(default_factory=set)
     longest: dict[str, int] = field(default_factory=dict)
 
@@ -63,6 +65,7 @@ class Lexicon:
             words = tuple(stems[at : at + size])
             senses = self.senses.get(words, ())
             if records:
+                senses = () if words in self.asked_only else senses
                 senses = (*senses, *self.of_records.get(words, ()))
             if senses:
                 return size, senses
@@ -137,9 +140,11 @@ def _targets(lexicon: Lexicon) -> None:
     for code, broader, listed, *rest in _rows("targets.tsv"):
         lexicon.broader[code] = tuple(one for one in broader.split(",") if one)
         all_terms = listed.split(" | ")
-        lexicon.labels["target", code] = all_terms[0].lstrip("~")
+        lexicon.labels["target", code] = all_terms[0].lstrip("~?")
         for one in all_terms:
-            lexicon.add(one.lstrip("~"), (Sense((("target", code),), one.startswith("~")),))
+            if one.startswith("?"):
+                lexicon.asked_only.add(stems(one[1:]))
+            lexicon.add(one.lstrip("~?"), (Sense((("target", code),), one.startswith("~")),))
         for one in rest[0].split(" | ") if rest and rest[0] else ():
             lexicon.add(one, (Sense((("target", code),)),), records_only=True)
 

@@ -149,6 +149,7 @@ def _positive(wanted: Sequence[Mention]) -> list[Constraint]:
     for one in wanted:
         for sense in (*one.senses, *_inside(one)):
             held.setdefault(sense.kind, []).append((sense, one.words))
+    held["structure"] = _said_apart(wanted) or held.get("structure", [])
     every = ("combine", "both") in {sense.codes[0] for sense, _ in held.get("combine", ())}
     made: list[Constraint] = []
     for kind in _MERGED:
@@ -156,6 +157,18 @@ def _positive(wanted: Sequence[Mention]) -> list[Constraint]:
     made += _targets(held.get("target", []), any(one.facet == "structure" for one in made))
     made += _words_about(held)
     return made
+
+
+def _said_apart(wanted: Sequence[Mention]) -> list[tuple[Sense, str]]:
+    """Body parts named by themselves: they rule over those inside "chest film"."""
+    return [
+        (sense, one.words)
+        for one in wanted
+        for sense in one.senses
+        if sense.kind == "structure"
+        and not sense.weak
+        and not any(other.kind == "modality" for other in one.senses)
+    ]
 
 
 def _inside(mention: Mention) -> list[Sense]:
