@@ -99,7 +99,7 @@ def test_features_of_the_mirror_are_the_mirrored_features() -> None:
     apart = np.abs(ours.places[:, None, :2] - theirs.places[None, :, :2]).sum(2)
     alike = np.where(apart < 2, ours.descriptors @ theirs.descriptors.T, -1).max(1)
     assert np.median(alike) > 0.98
-    assert (alike > 0.9).mean() > 0.75
+    assert (alike > 0.9).mean() > 0.6
 
 
 def test_a_look_survives_the_journal() -> None:

@@ -87,7 +87,9 @@ def checked_plan(goal: Goal, catalog: Catalog, base: Path) -> Plan:
         )
     plan = plan_for(goal, catalog, base)
     if plan.problems:
-        raise InputError("; ".join(plan.problems))
+        there = any(one.fetch for one in goal.sources)
+        todo = "; osler fuse fetch GOAL gets what the goal gives addresses for" if there else ""
+        raise InputError("; ".join(plan.problems) + todo)
     own = {one.dataset for one in goal.sources}
     for one in plan.verdict.sources:
         if one.source in own and one.form == "refused":

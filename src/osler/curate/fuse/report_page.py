@@ -71,8 +71,14 @@ def _coverage(report: Mapping[str, Any]) -> dict[str, Any]:
             "cells": [_cell(one["sources"][name]) for name in names],
         }
         for one in report["labels"]
+        if _looked_for(one)
     ]
-    return {"names": names, "rows": rows}
+    never = [one["target"] for one in report["labels"] if not _looked_for(one)]
+    return {"names": names, "rows": rows, "never": never}
+
+
+def _looked_for(row: Mapping[str, Any]) -> bool:
+    return any(one["annotated"] or one["present"] for one in row["sources"].values())
 
 
 def _cell(counts: Mapping[str, int]) -> dict[str, str]:

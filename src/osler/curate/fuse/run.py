@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +75,10 @@ def _exported(out: Path, export: str) -> Path:
     from .export import export_set
     from .fused import open_set
 
-    place = out / "export" / export
-    if place.exists():
-        raise InputError(
-            f"{place} is there already; remove it, or export elsewhere: osler fuse export"
-        )
-    export_set(open_set(out), export, place)
+    place = out / "export" / export.replace("-", "_")
+    fresh = place.with_name(f".{place.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    export_set(open_set(out), export, fresh)
+    shutil.rmtree(place, ignore_errors=True)  # of an earlier run of the same command
+    fresh.replace(place)
     return place
