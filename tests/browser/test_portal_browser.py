@@ -119,6 +119,11 @@ def go(page: Page, address: str) -> None:
     page.until(f"document.readyState === 'complete' && location.href === {address!r}")
 
 
+def arrived(page: Page, condition: str) -> None:
+    """Wait until the whole page of an address is there."""
+    page.until(f"{condition} && document.readyState === 'complete'")
+
+
 def first_paint(browser: Chromium, address: str) -> float:
     """Milliseconds until the first content is painted, of the better of two visits."""
     times = []
@@ -225,7 +230,7 @@ def test_search_by_keyboard_alone(browser: Chromium, site: str) -> None:
     page.type("liver ct/mr")  # a slash in the text is a slash
     assert page.run("document.activeElement.value") == "liver ct/mr"
     page.key("Enter")
-    page.until("location.search === '?q=liver+ct%2Fmr' && document.readyState === 'complete'")
+    arrived(page, "location.search === '?q=liver+ct%2Fmr'")
     page.key("/")
     page.key("ArrowDown")
     page.until("document.activeElement.className === 'title'")
@@ -254,7 +259,7 @@ def test_a_facet_keeps_the_readers_place(browser: Chromium, site: str) -> None:
     page.run(f"{value}.scrollIntoView(); {value}.focus(); window.left = scrollY")
     at = page.run("scrollY")
     page.key("Enter")
-    page.until("location.search === '?task=detection' && document.readyState === 'complete'")
+    arrived(page, "location.search === '?task=detection'")
     page.until("document.activeElement.id === 'task-detection'")
     assert page.run(f"{value}.getAttribute('aria-current')") == "true"
     assert page.run("document.querySelector('[data-facet=structure] details').open")
@@ -271,30 +276,24 @@ def test_everything_can_be_read_without_scripts(browser: Chromium, site: str) ->
     page.run("document.getElementById('q').focus()")
     page.type("retina fundus")
     page.key("Enter")
-    page.until("location.search === '?q=retina+fundus' && document.readyState === 'complete'")
+    arrived(page, "location.search === '?q=retina+fundus'")
     page.until("document.querySelectorAll('.hit').length > 10")
     many = page.run("document.querySelector('.total strong').textContent")
     page.run("document.getElementById('task-segmentation').focus()")
     page.key("Enter")
-    page.until(
-        "location.search === '?q=retina+fundus&task=segmentation' && document.readyState === 'complete'"
-    )
+    arrived(page, "location.search === '?q=retina+fundus&task=segmentation'")
     assert page.run("document.querySelector('.total strong').textContent") != many
     page.run("document.querySelector('.bounds [name=since]').focus()")
     page.type("2019")
     page.key("Enter")
-    page.until(
-        "location.search.includes('task=segmentation&since=2019') && document.readyState === 'complete'"
-    )
+    arrived(page, "location.search.includes('task=segmentation&since=2019')")
     assert page.run("document.querySelectorAll('.chips li').length") == 3
     go(page, site + "/plan")
     page.run("document.querySelector('[name=modalities][value=CT]').focus()")
     page.key(" ")
     page.run("document.querySelector('#goal button').focus()")
     page.key("Enter")
-    page.until(
-        "location.href.endsWith('/plan?modalities=CT') && document.readyState === 'complete'"
-    )
+    arrived(page, "location.href.endsWith('/plan?modalities=CT')")
     assert "of 973 datasets" in page.text()
     page.close()
 
