@@ -19,7 +19,7 @@ VERBS: dict[str, str] = {
     "report": "Write the report of a run again, or compare several runs.",
     "degrade": "Degrade images the way scanners, optics and patients do; calibrate levels.",
     "round": "One round of the loop: evaluate, find, retrieve, route, label, train, prove.",
-    "serve": "Serve the catalogue portal, runs, and the review page of a round.",
+    "serve": "Serve the catalogue, plans, runs and the review page in a browser.",
     "labels": "Labels of a queue: status, export, import (Label Studio).",
     "catalog": "More than 900 medical imaging datasets: search, show, check, export.",
     "fuse": "A goal becomes one checked set of samples from many datasets: plan, lock, build.",
