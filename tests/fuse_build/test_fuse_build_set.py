@@ -14,7 +14,6 @@ import pytest
 from osler.core import BadFileError, InputError
 from osler.curate.fuse import sampling
 from osler.curate.fuse.build import build_set
-from osler.curate.fuse.example import make_example
 from osler.curate.fuse.fused import FusedSet, check_set, open_set
 from osler.curate.fuse.goal import goal_from, goal_json, read_goal
 from osler.curate.fuse.lock import lock_goal
@@ -23,16 +22,9 @@ from osler.curate.fuse.storing import from_run_lengths, inside, run_lengths
 from osler.curate.pool import executor_for
 
 
-@pytest.fixture(scope="module")
-def goal(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_example(tmp_path_factory.mktemp("example") / "demo")
-
-
-@pytest.fixture(scope="module")
-def fused(goal: Path, tmp_path_factory: pytest.TempPathFactory) -> FusedSet:
-    out = tmp_path_factory.mktemp("fused") / "set"
-    run_goal(goal, out)
-    return open_set(out)
+@pytest.fixture
+def goal(example: Path) -> Path:
+    return example
 
 
 def test_every_concept_s_voxels_are_the_sum_of_its_sources(goal: Path, fused: FusedSet) -> None:

@@ -19,23 +19,10 @@ from osler.core import BadFileError, InputError
 from osler.curate.fuse import reading
 from osler.curate.fuse.build import check_lock
 from osler.curate.fuse.choosing import REASONS
-from osler.curate.fuse.example import make_example
-from osler.curate.fuse.goal import Goal, goal_from, read_goal
+from osler.curate.fuse.goal import Goal, goal_from
 from osler.curate.fuse.lock import lock_goal
 from osler.curate.fuse.lock_file import lock_text, read_lock
 from osler.curate.fuse.making import class_folders, organ_maps
-
-
-@pytest.fixture(scope="module")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_example(tmp_path_factory.mktemp("example") / "demo")
-
-
-@pytest.fixture(scope="module")
-def locked(example: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("locked") / "lock.json"
-    lock_goal(read_goal(example), example.parent, out)
-    return out
 
 
 def small_goal(folder: Path, **keys: Any) -> Goal:
