@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .amounts import spdx_matches
 from .concepts import FULL
 from .index import Index
 from .lexicon import Sense
+from .licensing import spdx_matches
 from .reading import Constraint
 
 Column = npt.NDArray[np.float32]
