@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import shutil
@@ -15,7 +16,7 @@ import numpy as np
 import pydicom
 import pytest
 
-from osler.core import InputError
+from osler.core import InputError, derive_rng
 from osler.curate.fuse.case import Source
 from osler.curate.fuse.faults import FAULTS, LayoutError
 from osler.curate.fuse.layouts import layout_named
@@ -457,6 +458,14 @@ def derived_mask_lies_in_another_space(made: Made) -> str:
     return "sub-01_T1w"
 
 
+@twin("file-missing", lambda f: bids.make(f))
+def mask_is_of_an_image_that_is_not_there(made: Made) -> str:
+    (made.source.folder / "sub-02" / "anat" / "sub-02_T1w.nii.gz").unlink()
+    lesion = made.source.folder / "derivatives" / "made" / "sub-02" / "anat"
+    (lesion / "sub-02_dseg.nii.gz").unlink()
+    return "sub-02_label-lesion_mask"
+
+
 # DICOM.
 
 
@@ -822,3 +831,47 @@ def test_a_unit_is_taken_from_the_options_only_where_no_file_states_it(tmp_path:
         source = replace(made.source, options={"unit": "a.u."})
         layout = layout_named(source.layout)
         assert layout.load(source, next(iter(layout.scan(source)))).image.unit == unit
+
+
+def test_masks_in_a_template_or_of_another_image_are_no_fault(tmp_path: Path) -> None:
+    """What preprocessing leaves beside the masks of an image: other spaces, other runs."""
+    made = bids.make(tmp_path / "set", subjects=1)
+    raw = made.source.folder / "sub-01" / "anat"
+    place = made.source.folder / "derivatives" / "made" / "sub-01" / "anat"
+    mask = place / "sub-01_label-lesion_mask.nii.gz"
+    other = raw / "sub-01_run-2_T2w.nii.gz"
+    shutil.copy(raw / "sub-01_T1w.nii.gz", other)
+    _shifted(other, 7.0)
+    for name in ("space-MNI152NLin6Asym_desc-brain", "run-2_label-lesion"):
+        shutil.copy(mask, place / f"sub-01_{name}_mask.nii.gz")
+        _shifted(place / f"sub-01_{name}_mask.nii.gz", 7.0 if "run" in name else 30.0)
+    assert faults_of(made.source) == {}
+    layout = layout_named("bids")
+    cases = {case.key: case for case in layout.scan(made.source)}
+    assert [Path(m).name for m in cases["sub-01_T1w"].info["masks"]] == [
+        "sub-01_dseg.nii.gz", "sub-01_label-lesion_mask.nii.gz"]  # fmt: skip
+    assert [Path(m).name for m in cases["sub-01_run-2_T2w"].info["masks"]] == [
+        "sub-01_run-2_label-lesion_mask.nii.gz"]  # fmt: skip
+    only = replace(made.source, options={"suffixes": ["T1w"]})
+    assert [case.key for case in layout.scan(only)] == ["sub-01_T1w"]
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_damaged_bytes_give_faults_and_nothing_else(number: int, tmp_path: Path) -> None:
+    """Whatever a byte turns into: a fault that names the case, or a case that still loads."""
+    makers = [_msd, _total, _ct, lambda f: cine.make(f), lambda f: bids.make(f, subjects=1),
+              lambda f: lidc.make(f, subjects=1)]  # fmt: skip
+    made = makers[number](tmp_path / "set")
+    rng = derive_rng("damage", number)
+    files = sorted(path for path in made.source.folder.rglob("*") if path.is_file())
+    for _ in range(8):
+        path = files[int(rng.integers(len(files)))]
+        whole = path.read_bytes()
+        zipped = path.name.endswith(".gz")
+        content = bytearray(gzip.decompress(whole) if zipped else whole)
+        for spot in rng.integers(0, min(len(content), 1200), 4).tolist():
+            content[spot] = int(rng.integers(256))
+        path.write_bytes(gzip.compress(bytes(content), 1) if zipped else bytes(content))
+        with contextlib.suppress(LayoutError):
+            faults_of(made.source)
+        path.write_bytes(whole)

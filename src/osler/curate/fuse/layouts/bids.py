@@ -3,13 +3,14 @@
 Images are those of ``anat`` and ``pet`` (option ``datatypes``), of all suffixes (option
 ``suffixes``). Masks (``_mask``, ``_dseg``) lie beside them or in ``derivatives``; one belongs to
 the images that its sidecar names (``Sources``, ``RawSources``), else to those of the same subject
-and session that have every entity it shares with them and lie on its grid. Masks are named by the
-option ``labels``, by ``_dseg.tsv``, or by their entities ``label`` and ``desc``.
+and session whose names allow it and which lie on its grid; masks in the space of a template are
+passed over. Masks are named by the option ``labels``, by ``_dseg.tsv``, or by their entities
+``label`` and ``desc``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,10 +21,11 @@ from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of
 from ..pictures.options import check_options
+from ..volumes.bids_masks import elsewhere, owners
 from ..volumes.bids_names import Name, metadata, name_of, sidecars
 from ..volumes.dictionary import Dictionary, by_id
 from ..volumes.files import below, fetched, listed, loads_cases, of_case, stem
-from ..volumes.grid import Grid, check_same, grid_of
+from ..volumes.grid import Grid, grid_of
 from ..volumes.masks import marks, read_image, read_map
 from ..volumes.settings import COMMON, FORM, form_of, list_of
 from ..volumes.tables import demographics, object_of
@@ -39,6 +41,7 @@ OPTIONS = {
     "labels": "what the numbers of dseg files mean (number -> name)",
 }
 
+_TYPES = ("anat", "pet")
 _MASKS = ("mask", "dseg")
 _OTHER = {"defacemask", "probseg", "xfm", "blood", "events"}
 _MODALITY = {"pet": "PET", "ct": "CT", "CT": "CT"}
@@ -118,17 +121,14 @@ def _participants(root: Path) -> tuple[dict[str, dict[str, str]], list[Path]]:
 
 def _images(source: Source, place: Path) -> list[tuple[Path, Name]]:
     """Image files of a subject, with their names."""
-    types = list_of(source, "datatypes", ["anat", "pet"])
-    wanted = list_of(source, "suffixes", [])
+    types = list_of(source, "datatypes", list(_TYPES))
     sessions = [p for p in sorted(place.glob("ses-*")) if p.is_dir()] or [place]
     found = []
     for session in sessions:
         for kind in types:
             for path in listed(session / Path(kind).name):
                 name = name_of(path)
-                if name is None or name.suffix in _MASKS or name.suffix in _OTHER:
-                    continue
-                if not wanted or name.suffix in wanted:
+                if name is not None and name.suffix not in _MASKS and name.suffix not in _OTHER:
                     found.append((path, name))
     return found
 
@@ -169,59 +169,31 @@ def _of_subject(source: Source, place: Path) -> Iterator[Case]:
                 case = replace(case, fault=error)
         cases.append(case)
     taken: dict[str, list[Path]] = {}
+    lost: list[Case] = []
+    types = list_of(source, "datatypes", list(_TYPES))
     for path, name in masks:
-        keys, fault = _owners(path, name, images, grids, source)
+        keys, fault = owners(path, name, images, grids, source)
+        if fault is None and not keys and path.parent.name in types and not elsewhere(name):
+            key = stem(path)
+            lost.append(Case(key, (path,), place.name, fault=LayoutError(
+                "file-missing", path, "is a mask of an image that is not here", "fetch the image",
+                case=key)))  # fmt: skip
         for key in keys:
             taken.setdefault(key, []).append(path)
             if fault is not None:
                 cases = [replace(c, fault=c.fault or of_case(fault, key)) if c.key == key else c
                          for c in cases]  # fmt: skip
-    for case in cases:
+    wanted = list_of(source, "suffixes", [])
+    for case, (_, name) in zip(cases, images, strict=True):
+        if wanted and name.suffix not in wanted:
+            continue
         own = taken.get(case.key, [])
         yield replace(
             case,
             files=tuple(p for p in (*case.files, *own) if p.is_file()),
             info={**case.info, "masks": [below(p, root) for p in own]},
         )
-
-
-def _owners(
-    path: Path,
-    name: Name,
-    images: list[tuple[Path, Name]],
-    grids: Mapping[Path, Grid],
-    source: Source,
-) -> tuple[list[str], LayoutError | None]:
-    """Keys of the images that a mask belongs to, and what is wrong with the mask."""
-    shared = [
-        image for image, other in images
-        if all(name.entities[k] == v for k, v in other.entities.items() if k in name.entities)
-        and other.entities.get("ses") == name.entities.get("ses")
-    ]  # fmt: skip
-    keys = [stem(image) for image in shared]
-    try:
-        said = metadata(path, source.folder, "")
-        named = said.get("RawSources", said.get("Sources", []))
-        named = named if isinstance(named, list) else [named]
-        ends = {str(one).rsplit("/", 1)[-1] for one in named if isinstance(one, str)}
-        stated = [image for image in shared if image.name in ends]
-        fetched(path, "", "mask")
-        grid = grid_of(path, "", form_of(source))
-    except LayoutError as error:
-        return keys, error
-    if stated:
-        return [stem(image) for image in stated], None
-    on_grid = [image for image in shared if image in grids and _same(grids[image], grid, path)]
-    # Where none lies on its grid, the mask is a fault of all that it may belong to.
-    return [stem(image) for image in on_grid] or keys, None
-
-
-def _same(image: Grid, mask: Grid, path: Path) -> bool:
-    try:
-        check_same(image, mask, path, "")
-    except LayoutError:
-        return False
-    return True
+    yield from lost
 
 
 def _case(source: Source, place: Path, path: Path, name: Name, key: str) -> Case:

@@ -19,14 +19,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of, text_file
 from ..pictures.options import check_options, number_of, text_of
-from ..volumes.dictionary import Dictionary, needed_labels
+from ..volumes.cavities import cavity_check
+from ..volumes.dictionary import needed_labels
 from ..volumes.files import below, fetched, inside, listed, loads_cases, of_case, stem
 from ..volumes.grid import Grid, check_same, grid_of
 from ..volumes.masks import check_image, check_values, read_image, read_map
@@ -49,8 +47,6 @@ PHASES = {"ED": "end-diastole", "ES": "end-systole"}
 _CODE = "External code"
 _SPLITS = {"training": "train", "labeled": "train", "testing": "test", "validation": "val"}
 _DEPTH = 3
-_SWAPPED = 0.2
-"""By how much more of its border the right cavity touches the myocardium when names are swapped."""
 
 
 def detect(folder: Path) -> str:
@@ -296,50 +292,3 @@ def load(source: Source, case: Case) -> Loaded:
         detail=detail | ({"group": info["group"]} if info["group"] else {}),
         flags=case.flags,
     )
-
-
-def cavity_check(
-    mask: NDArray[np.unsignedinteger], dictionary: Dictionary, spacing: tuple[float, ...]
-) -> str:
-    """What contradicts the anatomy of the ventricles, as words; empty if nothing does.
-
-    The myocardium that datasets outline is that of the left ventricle, which it encloses; the
-    right one touches it at the septum only. Both shares are taken within the slices.
-    """
-    found = {role: number for number, name in dictionary.labels.items() if (role := _role(name))}
-    if len(found) < 3:
-        return ""
-    through = int(np.argmax(spacing))
-    shares = {
-        role: _share(mask, found[role], found["myocardium"], through) for role in ("left", "right")
-    }
-    left, right = shares["left"], shares["right"]
-    if left is None or right is None or right <= left + _SWAPPED:
-        return ""
-    return (
-        f"the myocardium encloses what is called {dictionary.labels[found['right']]!r} "
-        f"({right:.0%} of its border, {left:.0%} of that of {dictionary.labels[found['left']]!r})"
-    )
-
-
-def _role(name: str) -> str:
-    words = name.lower().replace("-", " ").replace("_", " ")
-    if "myo" in words:
-        return "myocardium"
-    if "ventric" in words or words in ("lv", "rv", "lvc", "rvc"):
-        return "left" if words.startswith("l") else "right" if words.startswith("r") else ""
-    return ""
-
-
-def _share(mask: NDArray[np.unsignedinteger], label: int, other: int, through: int) -> float | None:
-    """Share of the border of ``label`` within slices at which ``other`` begins."""
-    touching = border = 0
-    for axis in range(3):
-        if axis == through:
-            continue
-        near = np.moveaxis(mask, axis, 0)
-        for one, next_to in ((near[:-1], near[1:]), (near[1:], near[:-1])):
-            edge = next_to[(one == label) & (next_to != label)]
-            border += edge.size
-            touching += int((edge == other).sum())
-    return touching / border if border else None

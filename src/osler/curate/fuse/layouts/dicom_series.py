@@ -21,23 +21,13 @@ from osler.images.dicom_tags import text
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.options import check_options
-from ..volumes.archive import (
-    MODALITY,
-    Archive,
-    Object,
-    Slices,
-    archive_of,
-    objects_of,
-    read_volume,
-    series_case,
-    slices_of,
-    stray_faults,
-)
+from ..volumes.archive import MODALITY, Archive, Object, archive_of, objects_of
 from ..volumes.files import below, loads_cases
 from ..volumes.masks import check_sides
 from ..volumes.segments import segments_of
 from ..volumes.settings import COMMON, list_of
 from ..volumes.sides import Centre, centre, centres, has_side
+from ..volumes.slices import Slices, read_volume, series_case, slices_of, stray_faults
 from ..volumes.structures import regions_of
 
 NAME = "dicom_series"

@@ -19,19 +19,11 @@ from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import xml_of
 from ..pictures.options import check_options
-from ..volumes.archive import (
-    Archive,
-    Slices,
-    archive_of,
-    objects_of,
-    read_volume,
-    series_case,
-    slices_of,
-    stray_faults,
-)
+from ..volumes.archive import Archive, archive_of, objects_of
 from ..volumes.contours import interior
 from ..volumes.files import below, loads_cases, of_case
 from ..volumes.settings import COMMON, list_of
+from ..volumes.slices import Slices, read_volume, series_case, slices_of, stray_faults
 
 NAME = "lidc"
 TITLE = "LIDC-IDRI: DICOM CT and XML with the contours of up to four readers"

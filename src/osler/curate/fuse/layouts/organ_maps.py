@@ -21,19 +21,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ..case import Annotation, Case, Loaded, Source
 from ..faults import LayoutError
 from ..pictures.documents import rows_of
-from ..pictures.options import check_options, flag_of, text_of
+from ..pictures.options import check_options, text_of
 from ..volumes.dictionary import needed_labels
 from ..volumes.files import below, fetched, inside, listed, loads_cases, stem
-from ..volumes.grid import Grid, check_same, grid_of
-from ..volumes.masks import check_sides, marks, read_image, read_map
+from ..volumes.grid import check_same, grid_of
+from ..volumes.masks import marks, read_image, read_map
+from ..volumes.parts import from_parts
 from ..volumes.settings import COMMON, FORM, PATIENT, form_of, list_of, patient_in
-from ..volumes.sides import Centre, place_of
 from ..volumes.tables import demographics
 
 NAME = "organ_maps"
@@ -251,7 +248,7 @@ def load(source: Source, case: Case) -> Loaded:
     channels = tuple(_channel(path, case.key) for path in images) if len(images) > 1 else ()
     annotations: tuple[Annotation, ...] = ()
     if case.info["form"] == "structures":
-        annotations = _from_parts(masks, grid, source, case.key)
+        annotations = from_parts(masks, grid, source, case.key, _annotated(source, case.key))
     elif masks:
         mask = read_map(masks[0], grid, source, case.key)
         annotations = marks(
@@ -282,55 +279,3 @@ def _annotated(source: Source, key: str) -> tuple[str, ...] | None:
     if stated is None:
         return None
     return tuple(list_of(replace(source, options={"annotated": stated}), "annotated", []))
-
-
-def _from_parts(paths: list[Path], grid: Grid, source: Source, key: str) -> tuple[Annotation, ...]:
-    """Binary masks as one label map in the order of their names, or each for itself."""
-    exclusive = flag_of(source, "exclusive", True)
-    labels = {str(number): stem(path) for number, path in enumerate(paths, 1)}
-    kind: type[Any] = np.uint8 if len(paths) < 256 else np.uint16
-    merged: NDArray[Any] = np.zeros(grid.shape, kind, order="F")
-    flat = merged.reshape(-1, order="F")
-    apart: list[Annotation] = []
-    places: dict[str, Centre] = {}
-    for number, path in enumerate(paths, 1):
-        mask = read_map(path, grid, source, key)
-        spots = _spots(mask, path, key)
-        if spots.size:
-            voxel = np.array([axis.mean() for axis in np.unravel_index(spots, grid.shape, "F")])
-            places[stem(path)] = place_of(voxel, grid.affine)
-        if not exclusive:
-            binary = (mask > 0).view(np.uint8)
-            apart.append(
-                Annotation("mask", binary, {"1": stem(path)}, source_dataset=source.dataset)
-            )
-            continue
-        taken = flat[spots]
-        if taken.any():
-            other = labels[str(int(taken.max()))]
-            raise LayoutError(
-                "mask-overlap",
-                path,
-                f"claims {int((taken > 0).sum()):,} voxels that {other!r} claims too",
-                'set the option "exclusive" to false if structures may overlap',
-                case=key,
-            )
-        flat[spots] = number
-    check_sides(places, source, paths[0].parent, key)
-    if not exclusive:
-        return tuple(apart)
-    looked_for = _annotated(source, key)
-    return (Annotation("mask", merged, labels, looked_for, source_dataset=source.dataset),)
-
-
-def _spots(mask: NDArray[Any], path: Path, key: str) -> NDArray[np.intp]:
-    """Flat indices (first axis fastest) of a mask that holds 0 and one other value, 1 or 255."""
-    flat = mask.reshape(-1, order="F")
-    spots = np.flatnonzero(flat)
-    values = np.unique(flat[spots])
-    if values.size > 1 or not set(values.tolist()) <= {1, 255}:
-        listing = ", ".join(map(str, values[:8].tolist()))
-        raise LayoutError(
-            "label-value", path, f"is a binary mask but holds the values {listing}", case=key
-        )
-    return spots

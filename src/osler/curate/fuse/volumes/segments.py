@@ -19,9 +19,9 @@ from osler.images.dicom_tags import group, raw, text, whole
 from osler.images.limits import check_shape
 
 from ..faults import LayoutError
-from .archive import Slices
 from .files import reading
 from .grid import TOLERANCE_MM
+from .slices import Slices
 
 _OFF_MM = 0.01
 """A frame lies on a slice if it is no farther off along the normal (text keeps 16 digits)."""

@@ -15,9 +15,9 @@ from osler.images.dicom import read_dataset
 from osler.images.dicom_tags import numbers, raw, text, whole
 
 from ..faults import LayoutError
-from .archive import Slices
 from .contours import filled
 from .files import reading
+from .slices import Slices
 
 _CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
 _OFF_SHARE = 0.05
