@@ -9,8 +9,8 @@ for the table names none. What makes sources of them is made here: layout, class
 | clinic-a | MedMNIST npz | 60 normal, 240 pneumonia |
 | clinic-b | class folders | 120 normal, 120 pneumonia |
 | clinic-c | CSV of findings | 80 normal, 120 pneumonia, another 40 uncertain |
-| mirror | class folders | JPEG copies: 120 of clinic-b, mostly pneumonia, and 100 of the test images |
-| swapped | class folders | 100 normal, 300 pneumonia, 40 of clinic-a and 40 of clinic-b: every label wrong |
+| mirror | class folders | JPEG copies: 120 of clinic-b, most pneumonia, 100 of the exam |
+| swapped | class folders | 100 normal, 300 pneumonia, 40 of clinic-a, 40 of clinic-b; all wrong |
 """
 
 from __future__ import annotations

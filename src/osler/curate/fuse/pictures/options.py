@@ -10,6 +10,12 @@ from osler.core import InputError, UnknownNameError
 from ..case import Source
 
 
+COMMON = {
+    "label_table": 'table of labels to map names with, or "none" for the dictionary of the set',
+}
+"""Settings that no layout reads but what comes after it; every layout lets them through."""
+
+
 def check_options(source: Source, known: Mapping[str, str]) -> None:
     """Refuse an option that the layout does not have; ``known`` maps names to what they do.
 
@@ -19,8 +25,8 @@ def check_options(source: Source, known: Mapping[str, str]) -> None:
         With near names.
     """
     for name in source.options:
-        if name not in known:
-            raise UnknownNameError(f"option of layout {source.layout}", name, known)
+        if name not in known and name not in COMMON:
+            raise UnknownNameError(f"option of layout {source.layout}", name, [*known, *COMMON])
 
 
 def _wrong(source: Source, name: str, want: str) -> InputError:
