@@ -57,3 +57,13 @@ def test_a_planted_set_of_more_than_five_hundred(shared: Path) -> None:
     assert recall >= 0.95, kinds
     assert precision >= 0.99, wrong[:5]
     assert min(kinds.values()) >= 0.9, kinds
+
+
+def test_one_object_in_two_pictures_is_no_copy(tmp_path: Path) -> None:
+    from osler.curate.fuse.making import yolo
+    from osler.images import read
+
+    yolo.make(tmp_path / "yolo", subjects=12)
+    pictures = sorted((tmp_path / "yolo").rglob("*.png"))
+    assert len(pictures) == 12
+    assert find_overlaps([shown(read(path)) for path in pictures]) == []

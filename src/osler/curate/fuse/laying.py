@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 Plane = NDArray[np.float32]
 
 _LEAST_SCALE = 0.3
-_LEAST_SHARE = 0.15
-"""Share of the coarser plane that both must show."""
+_LEAST_SHARE, _MOST_SHARE = 0.15, 0.6
+"""Shares of the planes that both must show, of the one and of the other: a part lies inside its
+whole. Less than that is one object in two pictures."""
 
 _LEAST_SIDE = 24
 _LEAST_SPREAD = 3.0
@@ -64,7 +65,9 @@ def _score(one: Plane, two: Plane, motion: NDArray[Any], scale: float) -> float:
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
     if len(rows) < _LEAST_SIDE or len(columns) < _LEAST_SIDE:
         return -1.0
-    if seen.sum() < _LEAST_SHARE * seen.size:
+    common = int(seen.sum())
+    shares = common / seen.size, common / (one.size * scale**2)
+    if min(shares) < _LEAST_SHARE or max(shares) < _MOST_SHARE:
         return -1.0
     box = np.ix_(range(rows[0], rows[-1] + 1), range(columns[0], columns[-1] + 1))
     inside, first, second = seen[box], np.asarray(moved)[box], two[box]
