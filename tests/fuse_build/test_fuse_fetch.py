@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import socket
+import sys
 import tarfile
 import threading
 import zipfile
@@ -15,7 +16,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from osler.core import BadFileError, InputError
+from osler.core import BadFileError, InputError, MissingError
 from osler.curate.catalog.load import Catalog, load_catalog
 from osler.curate.fuse import archives
 from osler.curate.fuse.archives import unpack
@@ -269,3 +270,11 @@ def test_a_good_archive_is_unpacked_whole(tmp_path: Path) -> None:
     (tmp_path / "a.tgz").write_bytes(tarred(_member("cat/a"), _member("dog/b")))
     assert unpack(tmp_path / "a.tgz", tmp_path / "out") == 2
     assert (tmp_path / "out" / "dog" / "b").read_bytes() == b"x"
+
+
+def test_without_pooch_the_sentence_says_what_to_install(
+    shop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(MissingError, match=r"osler\[fuse\]"):
+        fetch_goal(goal_of(f"{shop}/data.zip", b"x"), tmp_path, NONE, allow=LOOPBACK)
