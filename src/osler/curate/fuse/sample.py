@@ -30,8 +30,9 @@ class Picture:
     """The pixels of a sample: a file of the fused set and everything needed to read it right.
 
     ``axes`` are ``RAS`` (volumes, x y z to the right, front and head), ``RAST`` and ``RASC`` (times
-    or channels last), ``YX``, ``YXC``, ``TYX`` or ``TYXC``; ``shape`` in that order. ``affine`` is row-major 4 x 4 to RAS+ mm. ``sha256`` is of
-    the file's bytes, ``pixels_sha256`` of the decoded values (see ``identity``).
+    or channels last), ``YX``, ``YXC``, ``TYX`` or ``TYXC``; ``shape`` in that order. ``affine`` is
+    row-major 4 x 4 to RAS+ mm. ``sha256`` is of the file's bytes, ``pixels_sha256`` of the decoded
+    values (see ``identity``).
     """
 
     uri: str
