@@ -84,8 +84,8 @@ def table_of_scores(queries: list[q.Query], answer: q.Answer) -> list[dict[str, 
     for kind in dict.fromkeys(one.kind for one in queries):
         for half in ("look", "score"):
             those = [one for one in queries if one.kind == kind and one.half == half]
-            rows.append({"kind": kind, "half": half, "asked": len(those),
-                         **{k: round(v, 3) for k, v in q.measured(answer, those).items()}})  # fmt: skip
+            found = {key: round(value, 3) for key, value in q.measured(answer, those).items()}
+            rows.append({"kind": kind, "half": half, "asked": len(those), **found})
     return rows
 
 
