@@ -9,7 +9,6 @@ from osler.core import InputError, UnknownNameError
 
 from ..case import Source
 
-
 COMMON = {
     "label_table": 'table of labels to map names with, or "none" for the dictionary of the set',
 }
