@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from .accepting import accepted
 from .explain import drops, reasons
 from .filters import Filters, allowed
 from .index import FACETS, Index, cached_index
@@ -16,22 +16,10 @@ from .reading import Constraint, ReadQuery
 from .understand import understood
 from .vectors import word_table
 
-FACTS = ("modality", "structure", "target", "task", "dimension", "detail")
-"""Facets that say what a dataset is about."""
 WEIGHTS = {"hard": 1.0, "soft": 0.7, "weak": 0.4}
 """What a constraint counts for in the order of hits."""
 PLACE = 1.3
 """How much more modality and structure count than what else is asked for."""
-PARTLY = 0.35
-"""Degree from which a record has nearly what is asked for."""
-EXACT = 0.97
-"""Likeness from which a name stands first whatever else was asked."""
-ENOUGH = 10
-"""With this many full answers, near misses are not shown."""
-FEW = 2
-"""So many near misses are shown where nothing answers in full."""
-LEAST = 3
-"""A near miss fails one of at least so many constraints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +79,8 @@ def ranked(index: Index, text: str, filters: Filters = Filters()) -> Ranking:  #
     verdicts = tuple(
         judged(index, one) for one in (*query.constraints, *_text_constraints(index, query))
     )
-    rows, scores = _accepted(index, query, verdicts, inside)
+    order = _order(index, query, verdicts)
+    rows, scores = accepted(index, query, verdicts, inside, order)
     return Ranking(query, rows, scores, verdicts, inside)
 
 
@@ -149,107 +138,6 @@ def _text_constraints(index: Index, query: ReadQuery) -> list[Constraint]:
         return []
     senses = tuple(Sense((("text", word),)) for word in query.rest)
     return [Constraint("text", senses, ", ".join(query.rest), "weak")]
-
-
-def _accepted(
-    index: Index, query: ReadQuery, verdicts: tuple[Verdict, ...], inside: Flags
-) -> tuple[tuple[int, ...], tuple[float, ...]]:
-    """Rows of the hits with their scores: names, then full answers, then near misses."""
-    keep = inside.copy()
-    for one in verdicts:
-        if one.constraint.negative:
-            keep &= one.holds
-    binding = [v for v in verdicts if not v.constraint.negative and v.constraint.strength != "weak"]
-    failing = np.zeros(index.size, np.int32)
-    hard = np.zeros(index.size, np.int32)
-    for one in binding:
-        failing += ~one.holds
-        hard += ~one.holds & (one.constraint.strength == "hard")
-    order = _order(index, query, verdicts)
-    place = np.zeros(index.size, np.int32)
-    for one in binding:
-        place += ~one.holds & (one.constraint.facet in ("modality", "structure"))
-    names = {row: like for row, like in query.names.items() if keep[row]}
-    scores = {
-        row: (2.0 if like >= EXACT or not failing[row] else 0.9) + like * 0.1 + float(order[row])
-        for row, like in names.items()
-    }
-    if binding or _only_negative(query, verdicts):
-        full = [row for row in np.flatnonzero(keep & (failing == 0)).tolist() if row not in scores]
-        if _off_topic(query, binding):
-            full = []
-        if query.named and not _beside_the_name(binding):
-            full = []
-        scores.update({row: 1.0 + float(order[row]) for row in full})
-        if len(scores) < ENOUGH and len(binding) >= 2 and not _off_topic(query, binding):
-            near = keep & (failing == 1)
-            if not full:
-                near &= hard == 0
-            if len(binding) < LEAST:
-                near &= (place == 0) & _partly(binding)
-            listed = [row for row in np.flatnonzero(near).tolist() if row not in scores]
-            listed.sort(key=lambda row: -order[row])
-            room = ENOUGH - len(scores) if full or names or len(binding) > LEAST else FEW
-            scores.update({row: float(order[row]) for row in listed[:room]})
-    elif not query.named:
-        scores.update(_by_text(index, query, verdicts, keep, order))
-    rows = sorted(scores, key=lambda row: (-scores[row], row))
-    return tuple(int(row) for row in rows), tuple(scores[row] / 3.2 for row in rows)
-
-
-def _partly(binding: list[Verdict]) -> Flags:
-    """(records,) whether a near miss of two constraints is worth showing.
-
-    It has nearly what it fails, such as the broader disease, or what it meets is more than a
-    modality: all ultrasound is no answer to a question about ultrasound of a rare disease.
-    """
-    flags: Flags = np.logical_and.reduce([one.score >= PARTLY for one in binding])
-    for one in binding:
-        if one.constraint.facet in ("structure", "target"):
-            flags = flags | one.holds
-    return flags
-
-
-def _only_negative(query: ReadQuery, verdicts: tuple[Verdict, ...]) -> bool:
-    return not query.rest and not query.unknown and any(v.constraint.negative for v in verdicts)
-
-
-def _beside_the_name(binding: list[Verdict]) -> bool:
-    """Whether more than a name was asked for."""
-    return any(one.constraint.facet in ("modality", "structure", "target") for one in binding)
-
-
-def _off_topic(query: ReadQuery, binding: list[Verdict]) -> bool:
-    """Whether most of a question is about nothing that the catalogue knows."""
-    said = [v.constraint for v in binding if v.constraint.facet in FACTS]
-    if not any(one.strength == "hard" for one in said):  # "best laptops 2024", "cell phones"
-        return len(query.unknown) > len(query.rest) + max(len(said) - 1, 0)
-    return len(query.unknown) >= 2 and len(query.unknown) > 2 * sum(len(c.senses) for c in said)
-
-
-def _by_text(
-    index: Index,
-    query: ReadQuery,
-    verdicts: tuple[Verdict, ...],
-    keep: Flags,
-    order: Column,
-) -> dict[int, float]:
-    """Where nothing but plain words and hints was said: records that have most of the words."""
-    weak = [v for v in verdicts if not v.constraint.negative and v.constraint.strength == "weak"]
-    if not query.rest and not query.unknown:
-        if not weak:
-            return dict.fromkeys(np.flatnonzero(keep).tolist(), 1.0)
-        holds = np.logical_or.reduce([one.holds for one in weak])
-        return {row: 1.0 + float(order[row]) for row in np.flatnonzero(keep & holds).tolist()}
-    share = np.zeros(index.size, np.float32)
-    total = 0.0
-    for word in query.rest:
-        rarity = math.log(1 + index.size / (1 + index.weight(word)))
-        total += rarity
-        share[index.rows_with(word)] += rarity
-    total += len(query.unknown) * math.log(1 + index.size)
-    good = keep & (share >= 0.45 * max(total, 1e-6))
-    return {row: 1.0 + float(order[row]) for row in np.flatnonzero(good).tolist()}
 
 
 def _order(index: Index, query: ReadQuery, verdicts: tuple[Verdict, ...]) -> Column:

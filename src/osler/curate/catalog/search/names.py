@@ -141,6 +141,12 @@ def exact_windows(words: Sequence[Token], names: Names) -> list[NameMatch]:
     return found
 
 
+def _odd(words: Sequence[Token]) -> bool:
+    """Whether nothing but one misspelt word and figures was written."""
+    letters = [one for one in words if not one.word.isdigit()]
+    return len(letters) == 1 and len(letters[0].word) >= 4
+
+
 def mistyped(words: Sequence[Token], start: int, end: int, names: Names) -> NameMatch | None:
     """The names that a stretch of the query resembles, or None."""
     squash = "".join(one.word for one in words[start:end])
@@ -157,9 +163,11 @@ def mistyped(words: Sequence[Token], start: int, end: int, names: Names) -> Name
     likeness: dict[int, float] = {}
     digits = re.sub(r"\D", "", squash)
     for spelling, score, place in near:
-        if spelling in names.plain or (squash[0] != spelling[0] and score < 0.88):
-            continue
         same = digits == re.sub(r"\D", "", spelling)
+        if spelling in names.plain and not (same and len(digits) >= 2 and _odd(words[start:end])):
+            continue  # an everyday word is a name only with its number: "lunna16"
+        if squash[0] != spelling[0] and score < 0.88:
+            continue
         value = 0.98 * score if same else 0.9 * score
         for row in names.rows[place]:
             likeness[row] = max(likeness.get(row, 0), value)

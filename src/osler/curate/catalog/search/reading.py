@@ -31,7 +31,7 @@ GENERIC = frozenset(
             "cognition",
         ),
         *("retinal_disease", "thoracic_disease", "heart_disease", "skin_disease", "gi_disease"),
-        *("brain_disease", "liver_disease", "spinal_disease", "harmonisation"),
+        *("brain_disease", "liver_disease", "spinal_disease", "harmonisation", "radiology_report"),
     }
 )
 """Targets that many datasets have: beside a more exact one they only order hits."""

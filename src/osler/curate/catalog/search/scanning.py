@@ -11,6 +11,9 @@ from .names import NameMatch, Names, exact_windows, mistyped
 from .slips import nearest, ordinary, split
 from .text import Token, is_chinese, stem
 
+SURE = 0.84
+"""Likeness from which a misspelt word is a name although two terms stand in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Mention:
@@ -59,7 +62,11 @@ def corrected(
         )
         name = _likely_name(words, at, names, taken)
         pieces = split(one.word) if len(one.word) >= 6 else None
-        if name is not None and name.best >= (near[1] if near else 0) and not pieces:
+        if (
+            name is not None
+            and name.best >= (near[1] if near else 0)
+            and not (pieces and name.best < SURE)
+        ):
             found.append(name)
             made.append(one)
         elif pieces:

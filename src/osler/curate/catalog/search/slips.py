@@ -13,6 +13,34 @@ from .lexicon import lexicon
 from .text import Token, fold, is_chinese, stem, tokens
 from .vectors import word_table
 
+_JOINING = frozenset(
+    [
+        "or",
+        "and",
+        "no",
+        "not",
+        "non",
+        "of",
+        "in",
+        "on",
+        "at",
+        "to",
+        "by",
+        "is",
+        "it",
+        "an",
+        "as",
+        "be",
+        "do",
+        "he",
+        "me",
+        "my",
+        "we",
+        "us",
+    ]
+)
+"""Short words that stand by accident at the end of a misspelt one: "segmentor"."""
+
 
 @cache
 def _single_words() -> tuple[str, ...]:
@@ -91,6 +119,6 @@ def split(word: str) -> tuple[str, str] | None:
     known = known_stems()
     for at in range(2, len(word) - 1):
         left, right = word[:at], word[at:]
-        if stem(left) in known and stem(right) in known:
+        if stem(left) in known and stem(right) in known and not {left, right} & _JOINING:
             return left, right
     return None

@@ -34,6 +34,7 @@ def understood(text: str, names: Names, weight: Callable[[str], int]) -> ReadQue
     named = _apart([*more, *(_moved(named, more))])
     found = mentions(words, named, known, text)
     groups, used = ruled_out(found, words, left)
+    used |= _needless(found)
     wanted = [one for at, one in enumerate(found) if at not in used]
     constraints = [_negative(group) for group in groups]
     constraints += gathered(alternatives(wanted))
@@ -56,6 +57,16 @@ def understood(text: str, names: Names, weight: Callable[[str], int]) -> ReadQue
         unknown=tuple(unknown),
         meaning=tuple(_meaning(words, found, used, known)),
     )
+
+
+def _needless(found: Sequence[Mention]) -> set[int]:
+    """Places of mentions that the words after them take back: "segmentation not needed"."""
+    return {
+        place
+        for at, one in enumerate(found)
+        if at and one.is_cue("needless") and found[at - 1].end == one.start
+        for place in (at - 1, at)
+    }
 
 
 def _blank(folded: str, limits: Iterable[amounts.Amount]) -> str:
