@@ -66,6 +66,8 @@ bench: .make/test
 	$(BIN)/python benchmarks/pool.py --quick
 	$(BIN)/python benchmarks/round.py --quick
 	$(BIN)/python benchmarks/train.py --quick
+	$(BIN)/python benchmarks/catalog.py --quick
+	$(BIN)/python benchmarks/fusion.py --quick
 
 format: .make/test
 	$(BIN)/ruff check --fix .
