@@ -132,8 +132,8 @@ def _related(index: Index, binding: list[Verdict], alike: Column) -> Flags:
             same = bool(place) or len(binding) >= LEAST  # the place holds, for one thing fails
             flags |= ~one.holds & (close | same)
         elif one.constraint.facet == "structure":
-            same = bool(exact)  # the disease holds
-            flags |= ~one.holds & ((close & bool(target)) | same)
+            same = bool(exact) and len(binding) >= LEAST  # the disease holds, looked at alike
+            flags |= ~one.holds & ((close & (bool(target) or len(binding) >= LEAST)) | same)
         else:
             flags |= ~one.holds & (bool(place or target) | close)
     return flags

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..vocabulary import broader, codes
 from .lexicon import Lexicon, Sense, lexicon
 from .reading import GENERIC, PLACED, SEPARATE, SOFT, Constraint, Strength
 from .scanning import Mention
@@ -52,7 +53,7 @@ def gathered(wanted: Sequence[Mention]) -> list[Constraint]:
     for one in wanted:
         for sense in (*one.senses, *_inside(one)):
             held.setdefault(sense.kind, []).append((sense, one.words))
-    held["structure"] = _said_apart(wanted) or held.get("structure", [])
+    held["structure"] = _innermost(_said_apart(wanted)) or held.get("structure", [])
     every = ("combine", "both") in {sense.codes[0] for sense, _ in held.get("combine", ())}
     made: list[Constraint] = []
     for kind in _MERGED:
@@ -72,6 +73,18 @@ def _said_apart(wanted: Sequence[Mention]) -> list[tuple[Sense, str]]:
         and not sense.weak
         and not any(other.kind == "modality" for other in one.senses)
     ]
+
+
+def _innermost(found: list[tuple[Sense, str]]) -> list[tuple[Sense, str]]:
+    """Without what lies around something else that was said: the eye, beside the macula."""
+    around = {
+        code
+        for sense, _ in found
+        for _, inner in sense.codes[:1]
+        if inner in codes("structure")
+        for code in broader("structure", inner)
+    }
+    return [one for one in found if one[0].codes[0][1] not in around]
 
 
 def _inside(mention: Mention) -> list[Sense]:

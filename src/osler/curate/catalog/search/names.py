@@ -171,7 +171,7 @@ def mistyped(words: Sequence[Token], start: int, end: int, names: Names) -> Name
         value = 0.98 * score if same else 0.9 * score
         for row in names.rows[place]:
             likeness[row] = max(likeness.get(row, 0), value)
-    if end - start == 1:
+    if end - start <= 2:
         families = process.extract(
             squash, names.odd_families(), scorer=OSA.normalized_similarity, score_cutoff=least
         )

@@ -37,7 +37,7 @@ GENERIC = frozenset(
 """Targets that many datasets have: beside a more exact one they only order hits."""
 PLACED = frozenset({"cells", "multi_organ", "lesion"})
 """Targets that say little once a body part is named."""
-SOFT = GENERIC | {"tumour", "cancer"}
+SOFT = GENERIC | {"tumour", "cancer", "capsule"}
 """Targets that may be the one thing missing where nothing has everything."""
 
 

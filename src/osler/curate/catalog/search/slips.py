@@ -14,30 +14,7 @@ from .text import Token, fold, is_chinese, stem, tokens
 from .vectors import word_table
 
 _JOINING = frozenset(
-    [
-        "or",
-        "and",
-        "no",
-        "not",
-        "non",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "by",
-        "is",
-        "it",
-        "an",
-        "as",
-        "be",
-        "do",
-        "he",
-        "me",
-        "my",
-        "we",
-        "us",
-    ]
+    ("or", "and", "no", "of", "in", "on", "at", "to", "by", "is", "it", "an", "as")
 )
 """Short words that stand by accident at the end of a misspelt one: "segmentor"."""
 

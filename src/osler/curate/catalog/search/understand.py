@@ -12,6 +12,7 @@ from .names import NameMatch, Names
 from .negation import ruled_out
 from .reading import Constraint, ReadQuery, Strength
 from .scanning import Mention, corrected, mentions, name_mentions
+from .signs import signs
 from .text import LONGEST, Token, fold, is_chinese, tokens
 
 
@@ -36,10 +37,12 @@ def understood(text: str, names: Names, weight: Callable[[str], int]) -> ReadQue
     groups, used = ruled_out(found, words, left)
     used |= _needless(found)
     wanted = [one for at, one in enumerate(found) if at not in used]
+    spoken_for = {at for place in used for at in range(found[place].start, found[place].end)}
+    wanted, read = signs(wanted, words, spoken_for)
     constraints = [_negative(group) for group in groups]
     constraints += gathered(alternatives(wanted))
     constraints += [_limit(one, folded) for one in limits]
-    rest, unknown = _rest(words, found, weight)
+    rest, unknown = _rest(words, found, read, weight)
     constraints += _year_left(words, found)
     whole = names.rows_of("".join(one.word for one in words)) if not limits else ()
     likeness: dict[int, float] = dict.fromkeys(whole, 1.0)
@@ -150,10 +153,13 @@ def _year_left(words: Sequence[Token], found: Sequence[Mention]) -> list[Constra
 
 
 def _rest(
-    words: Sequence[Token], found: Sequence[Mention], weight: Callable[[str], int]
+    words: Sequence[Token],
+    found: Sequence[Mention],
+    read: set[int],
+    weight: Callable[[str], int],
 ) -> tuple[list[str], list[str]]:
     """Words that no mention covers: those some record has, and those none has."""
-    inside = {at for one in found for at in range(one.start, one.end)}
+    inside = read | {at for one in found for at in range(one.start, one.end)}
     rest: dict[str, None] = {}
     unknown: dict[str, None] = {}
     run = ""

@@ -1,0 +1,102 @@
+"""Diseases told by their signs: "water under the macula", "patches in the white matter".
+
+Each row of ``data/signs.tsv`` names a target and classes of words; where a question has a word of
+every class, close together, the target is asked for. The last class is where it is seen: its words
+keep their own meaning. The others ("nerve", "water", "blood") lose theirs, for they are incidental.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+
+from .lexicon import Sense
+from .scanning import Mention
+from .text import Token, stem
+
+WINDOW = 9
+"""Words within which all classes of a sign stand."""
+INCIDENTAL = {"blood", "cell", "vessel", "blood_cells", "nerve"}
+"""Codes of words that a sign takes with it wherever they stand ("blocks the flow of blood")."""
+
+Rule = tuple[tuple[str, ...], tuple[frozenset[str], ...]]
+
+
+@cache
+def _rules() -> tuple[Rule, ...]:
+    """(target codes, classes of stems), the rows with most classes first."""
+    text = files("osler.curate.catalog.search").joinpath("data", "signs.tsv").read_text("utf-8")
+    made: list[Rule] = []
+    for line in text.splitlines()[1:]:
+        codes, listed = line.split("\t")
+        classes = tuple(
+            frozenset(stem(word) for word in one.split(" | ")) for one in listed.split(" & ")
+        )
+        made.append((tuple(codes.split("/")), classes))
+    return tuple(sorted(made, key=lambda rule: -len(rule[1])))
+
+
+def signs(
+    wanted: Sequence[Mention], words: Sequence[Token], taken: set[int]
+) -> tuple[list[Mention], set[int]]:
+    """Mentions with those that signs add, and the places of the words that were read as signs.
+
+    ``taken``: places of words that are ruled out or part of a name. A disease named in several
+    words keeps them.
+    """
+    busy = set(taken)
+    for one in wanted:
+        phrase = one.end - one.start > 1 and any(s.kind == "target" for s in one.senses)
+        if one.name is not None or (phrase and not all(s.weak for s in one.senses)):
+            busy |= set(range(one.start, one.end))
+    made = list(wanted)
+    read: set[int] = set()
+    for codes, classes in _rules():
+        places = _places(classes, words, busy)
+        if not places:
+            continue
+        said = " ".join(words[at].word for at in places)
+        made = [_without(one, set(places[:-1]), places[-1]) for one in made]
+        sense = Sense(tuple(("target", code) for code in codes))
+        made.append(Mention(places[0], places[0] + 1, said, (sense,)))
+        busy |= set(places[:-1])
+        read |= set(places)
+    return made, read
+
+
+def _places(
+    classes: tuple[frozenset[str], ...], words: Sequence[Token], busy: set[int]
+) -> list[int]:
+    """A place for each class, different and close together; [] where one is missing."""
+    found: list[int] = []
+    for one in classes:
+        at = next(
+            (
+                place
+                for place, word in enumerate(words)
+                if word.stem in one and place not in busy and place not in found
+            ),
+            None,
+        )
+        if at is None:
+            return []
+        found.append(at)
+    return found if max(found) - min(found) < WINDOW else []
+
+
+def _without(mention: Mention, places: set[int], seen: int) -> Mention:
+    """A mention without the meanings that a sign takes from it."""
+    if mention.name is not None:
+        return mention
+    inside = not places.isdisjoint(range(mention.start, mention.end))
+    at_place = mention.start <= seen < mention.end
+    kept = tuple(
+        one
+        for one in mention.senses
+        if not (inside and one.kind in ("target", "structure"))
+        and not (at_place and one.kind == "target")
+        and one.codes[0][1] not in INCIDENTAL
+    )
+    return replace(mention, senses=kept) if len(kept) < len(mention.senses) else mention
