@@ -9,13 +9,15 @@ organ) or by what stands in the same place under the same modality in the full a
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import numpy as np
 import numpy.typing as npt
 
 from .index import Index
 from .judging import Column, Flags, Verdict
-from .reading import ReadQuery
+from .lexicon import lexicon
+from .reading import SEPARATE, ReadQuery
 
 FACTS = ("modality", "structure", "target", "task", "dimension", "detail")
 """Facets that say what a dataset is about."""
@@ -29,6 +31,8 @@ FEW = 2
 """So many near misses are shown where nothing answers in full."""
 LEAST = 3
 """A near miss fails one of at least so many constraints where nothing answers in full."""
+PETS = frozenset({"cat", "dog", "horse", "bird", "fish", "insect", "cattle"})
+"""A question for these alone is hardly one for medical images."""
 ALIKE = 0.5
 """Likeness to the full answers from which a record may stand beside them."""
 
@@ -67,12 +71,18 @@ def accepted(
             near = _near(index, binding, full, keep, failing, hard, order)
             listed = [row for row in near if row not in scores]
             room = ENOUGH - len(scores) if full or names or _subject_kept(binding) else FEW
+            if query.unknown and not any(v.constraint.facet == "target" for v in binding):
+                room = min(room, FEW)  # what was not understood may be the disease
+            if all(v.constraint.facet == "target" and _who(v) for v in binding):
+                room = 0
             scores.update(
                 {row: 0.9 * value for row, value in [(row, near[row]) for row in listed][:room]}
             )
     elif not query.named:
         scores.update(_by_text(index, query, verdicts, keep, order))
     rows = sorted(scores, key=lambda row: (-scores[row], row))
+    if not query.named and binding and all(_who(one, PETS) for one in binding):
+        rows = rows[:FEW]
     return tuple(int(row) for row in rows), tuple(scores[row] / 3.2 for row in rows)
 
 
@@ -130,6 +140,7 @@ def _related(index: Index, binding: list[Verdict], alike: Column) -> Flags:
         close = (one.score >= PARTLY) | (alike >= ALIKE)
         if one.constraint.facet == "target":
             same = bool(place) or len(binding) >= LEAST  # the place holds, for one thing fails
+            same = same or one.constraint.strength == "soft"
             flags |= ~one.holds & (close | same)
         elif one.constraint.facet == "structure":
             same = bool(exact) and len(binding) >= LEAST  # the disease holds, looked at alike
@@ -137,6 +148,15 @@ def _related(index: Index, binding: list[Verdict], alike: Column) -> Flags:
         else:
             flags |= ~one.holds & (bool(place or target) | close)
     return flags
+
+
+def _who(one: Verdict, groups: Collection[str] = tuple(SEPARATE)) -> bool:
+    """Whether a constraint says only who was imaged, as "dogs" does."""
+    known = lexicon()
+    codes = one.constraint.codes()
+    return one.constraint.facet == "target" and all(
+        not known.above(code).keys().isdisjoint(groups) for code in codes
+    )
 
 
 def _subject_kept(binding: list[Verdict]) -> bool:

@@ -103,6 +103,9 @@ def all_names(records: Sequence[Dataset]) -> Names:
                 families.setdefault(head[0], {})[row] = None
                 if plain(head[0]):
                     everyday.add(head[0])
+            for inner in re.findall(r"[a-z0-9]*[a-z]", fold(re.sub(r"[-_/]", " ", name)))[1:]:
+                if len(inner) >= 4 and not plain(inner):
+                    families.setdefault(inner, {})[row] = None  # LIDC of DICOM-LIDC-IDRI
         for name in (record.name, record.id, *other_names(record)):
             for variant in _variants(name):
                 squash = squashed(variant)

@@ -15,6 +15,10 @@ SURE = 0.84
 """Likeness from which a misspelt word is a name although two terms stand in it."""
 
 
+KIN = 0.85
+"""Likeness of names that contain the name that was given."""
+
+
 @dataclass(frozen=True, slots=True)
 class Mention:
     """A stretch of tokens with a meaning; ``name`` if it names datasets."""
@@ -113,7 +117,7 @@ def name_mentions(words: Sequence[Token], names: Names, text: str) -> list[NameM
         if everyday and not (_in_capitals(match, words, text) or _numbered(match, words)):
             continue
         taken |= span
-        found.append(match)
+        found.append(_with_family(match, names))
     for size in (3, 2, 1):
         for start in range(len(words) - size + 1):
             places = range(start, start + size)
@@ -123,6 +127,13 @@ def name_mentions(words: Sequence[Token], names: Names, text: str) -> list[NameM
                 said, rows = family
                 found.append(NameMatch(start, start + size, said, dict.fromkeys(rows, 0.93)))
     return found
+
+
+def _with_family(match: NameMatch, names: Names) -> NameMatch:
+    """A name that is also a word of longer names brings these after it."""
+    family = names.families.get(match.words.replace(" ", ""), ())
+    more = {row: KIN for row in family if row not in match.likeness}
+    return replace(match, likeness={**match.likeness, **more}) if more else match
 
 
 def _family(words: Sequence[Token], names: Names, text: str) -> tuple[str, tuple[int, ...]] | None:

@@ -20,6 +20,8 @@ WINDOW = 9
 """Words within which all classes of a sign stand."""
 INCIDENTAL = {"blood", "cell", "vessel", "blood_cells", "nerve"}
 """Codes of words that a sign takes with it wherever they stand ("blocks the flow of blood")."""
+ANATOMY = {"ventricle", "myocardium", "whole_heart", "vessel", "optic_disc", "brain_tissue"}
+"""Targets that are places, not diseases."""
 
 Rule = tuple[tuple[str, ...], tuple[frozenset[str], ...]]
 
@@ -48,14 +50,16 @@ def signs(
     """
     busy = set(taken)
     for one in wanted:
-        phrase = one.end - one.start > 1 and any(s.kind == "target" for s in one.senses)
+        phrase = one.end - one.start > 1 and any(
+            s.kind == "target" and s.codes[0][1] not in ANATOMY for s in one.senses
+        )
         if one.name is not None or (phrase and not all(s.weak for s in one.senses)):
             busy |= set(range(one.start, one.end))
     made = list(wanted)
     read: set[int] = set()
     for codes, classes in _rules():
         places = _places(classes, words, busy)
-        if not places:
+        if not places or _said(codes, wanted):
             continue
         said = " ".join(words[at].word for at in places)
         made = [_without(one, set(places[:-1]), places[-1]) for one in made]
@@ -64,6 +68,11 @@ def signs(
         busy |= set(places[:-1])
         read |= set(places)
     return made, read
+
+
+def _said(codes: tuple[str, ...], wanted: Sequence[Mention]) -> bool:
+    """Whether the disease was named."""
+    return any(("target", code) in one.codes for m in wanted for one in m.senses for code in codes)
 
 
 def _places(
