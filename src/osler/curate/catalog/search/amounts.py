@@ -256,13 +256,21 @@ def sizes(folded: str) -> Iterator[Amount]:
                 yield one
 
 
+def _end(found: re.Match[str], unit: str) -> int:
+    """Where a limit ends: before the words between number and unit ("500 fundus images")."""
+    last = max(found.end(one) for one in ("number", "number2", "plus") if one in found.groupdict())
+    if unit and re.search(r"[^\W\d]", found.string[last : found.start(unit)]):
+        return last
+    return found.end()
+
+
 def _size(found: re.Match[str], rule: str) -> Amount | None:
     value = _value(found["number"])
     groups = found.groupdict()
     unit = next((one for one in ("image", "volume", "any") if groups.get(one)), "")
     written = found["number"].strip()
     looks_like_year = bool(re.fullmatch(_YEAR, written))
-    start, end = found.span()
+    start, end = found.start(), _end(found, unit)
     if rule == "range":
         low, high = sorted((value, _value(found["number2"])))
         return Amount("size", start, end, low, high, unit)

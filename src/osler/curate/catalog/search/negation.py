@@ -4,7 +4,7 @@ A cue ("not", "without", "except", 不含) reaches to the next word that ends it
 的, a full stop). What stands together inside is ruled out together ("no surgery videos" leaves
 other videos); what "or", "and" or a comma parts is ruled out one by one. After a comma or "and"
 only more of the same kind belongs to it: in "without CT, brain" the brain is wanted. "non-" and
-非 reach only the next term.
+非 reach only the next term; "excluded" and 以外 reach back.
 """
 
 from __future__ import annotations
@@ -57,6 +57,13 @@ def ruled_out(
             group, loose = [], False
             only_next = mention.is_cue("non")
             continue
+        if mention.is_cue("gone"):
+            if group is None:
+                for place in _before(found, at, used):
+                    groups.append([found[place]])
+                    used.add(place)
+            close()
+            continue
         if group is None:
             continue
         if mention.is_cue("end"):
@@ -85,6 +92,32 @@ def ruled_out(
             loose = True
     close()
     return groups, used
+
+
+def _before(found: Sequence[Mention], at: int, used: set[int]) -> list[int]:
+    """Places of the mentions that end where a "gone" begins: CT和MRI以外, "CT excluded".
+
+    More than the nearest belong to it only where "and" or "or" joins one kind.
+    """
+    places: list[int] = []
+    joined = True
+    end = found[at].start
+    for place in range(at - 1, -1, -1):
+        mention = found[place]
+        if mention.end != end or place in used:
+            break
+        end = mention.start
+        if mention.is_cue("and") or mention.is_cue("or"):
+            joined = True
+            continue
+        if mention.ignored and not places:
+            continue
+        kinds = kinds_of(mention) & _RULED_OUT
+        if not joined or not kinds or (places and not kinds & kinds_of(found[places[0]])):
+            break
+        places.append(place)
+        joined = False
+    return places
 
 
 def _gap(found: Sequence[Mention], at: int) -> bool:
