@@ -179,7 +179,8 @@ def _partly(binding: list[Verdict]) -> Flags:
     for one in binding:
         if one.constraint.facet in ("structure", "target"):
             flags = flags | one.holds
-    return flags & placed
+    kept: Flags = flags & placed
+    return kept
 
 
 def _only_negative(query: ReadQuery, verdicts: tuple[Verdict, ...]) -> bool:

@@ -30,6 +30,7 @@ from ..load import Catalog, load_catalog
 from ..vocabulary import KINDS as VOCABULARIES
 from . import concepts
 from .filling import build
+from .folder import cache_folder
 from .names import Names
 
 VERSION = 1
@@ -243,9 +244,7 @@ def open_index(catalog: Catalog | None = None, *, folder: Path | None = None) ->
     """
     catalog = catalog or load_catalog()
     if folder is None:
-        from osler.settings import settings
-
-        folder = settings().cache_dir / "catalog"
+        folder = cache_folder() / "catalog"
     place = index_file(catalog, folder)
     found = _opened(catalog, place)
     if found is not None:
