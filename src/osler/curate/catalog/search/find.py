@@ -10,7 +10,7 @@ from .accepting import accepted
 from .explain import drops, reasons
 from .filters import Filters, allowed
 from .index import FACETS, Index, cached_index
-from .judging import Column, Flags, Verdict, judged
+from .judging import Column, Flags, Verdict, judged, standing
 from .lexicon import Sense
 from .reading import Constraint, ReadQuery
 from .understand import understood
@@ -18,6 +18,8 @@ from .vectors import word_table
 
 WEIGHTS = {"hard": 1.0, "soft": 0.7, "weak": 0.4}
 """What a constraint counts for in the order of hits."""
+PRIOR = 0.02
+"""What a record's own standing counts for: it decides between equal answers."""
 PLACE = 1.3
 """How much more modality and structure count than what else is asked for."""
 
@@ -157,7 +159,7 @@ def _order(index: Index, query: ReadQuery, verdicts: tuple[Verdict, ...]) -> Col
     asked = word_table().mean(query.meaning)
     meaning = index.vectors @ asked
     order: Column = 0.9 * total + 0.05 * meaning + 0.05 * _text_score(index, query)
-    return order
+    return order + PRIOR * standing(index)
 
 
 def _text_score(index: Index, query: ReadQuery) -> Column:

@@ -173,3 +173,14 @@ def _has_all(index: Index, senses: Sequence[Sense]) -> Flags:
             one |= _code_degree(index, kind, code) >= _RULED_OUT.get(kind, 0.99)
         has &= one
     return has
+
+
+def standing(index: Index) -> Column:
+    """(records,) from 0 to 1: labelled, large, and about one thing rather than many."""
+    labelled = _facet_degrees(index, "labelled", {"yes": 1.0})
+    size = np.log10(np.clip(index.counts, 1, 100_000)).astype(np.float32) / 5
+    many = np.zeros(index.size, np.float32)
+    for kind in ("modality", "structure", "target"):
+        many += (index.degrees[kind][1] >= 100).sum(axis=1, dtype=np.float32)
+    made: Column = 0.4 * labelled + 0.3 * size + 0.3 / np.maximum(1, many - 2)
+    return made
