@@ -81,7 +81,7 @@ def accepted(
     elif not query.named:
         scores.update(_by_text(index, query, verdicts, keep, order))
     rows = sorted(scores, key=lambda row: (-scores[row], row))
-    if not query.named and binding and all(_who(one, PETS) for one in binding):
+    if not query.names and _doubtful(query, binding):
         rows = rows[:FEW]
     return tuple(int(row) for row in rows), tuple(scores[row] / 3.2 for row in rows)
 
@@ -148,6 +148,25 @@ def _related(index: Index, binding: list[Verdict], alike: Column) -> Flags:
         else:
             flags |= ~one.holds & (bool(place or target) | close)
     return flags
+
+
+def _doubtful(query: ReadQuery, binding: list[Verdict]) -> bool:
+    """Whether so little of a question was understood that many hits would be noise.
+
+    A modality alone beside a word that no record has ("x-ray of suitcases"), a body part beside
+    two ("bone broth nutrition"), a task beside any ("face photos for age estimation"), pets.
+    """
+    said = [one for one in binding if one.constraint.facet in FACTS]
+    if binding and all(_who(one, PETS) for one in binding):
+        return True
+    if len(said) != 1:
+        return False
+    only = said[0].constraint
+    if only.facet == "modality":
+        return len(query.unknown) >= 1
+    if only.facet == "structure":
+        return len(query.unknown) >= 2
+    return only.facet == "task" and bool(query.unknown or query.rest)
 
 
 def _who(one: Verdict, groups: Collection[str] = tuple(SEPARATE)) -> bool:

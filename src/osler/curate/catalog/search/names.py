@@ -167,8 +167,10 @@ def mistyped(words: Sequence[Token], start: int, end: int, names: Names) -> Name
     digits = re.sub(r"\D", "", squash)
     for spelling, score, place in near:
         same = digits == re.sub(r"\D", "", spelling)
-        if spelling in names.plain and not (same and len(digits) >= 2 and _odd(words[start:end])):
-            continue  # an everyday word is a name only with its number: "lunna16"
+        if spelling in names.plain and not (
+            same and _odd(words[start:end]) and (len(digits) >= 2 or len(squash) >= 8)
+        ):
+            continue  # everyday words are a name with its number or as one: "lunna16"
         if squash[0] != spelling[0] and score < 0.88:
             continue
         value = 0.98 * score if same else 0.9 * score
