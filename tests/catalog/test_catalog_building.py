@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from osler.core import BadFileError, InputError, UnknownNameError
 from osler.curate.catalog import Dataset, Relation, SourceRow, licensing, load_catalog, overlapping
 from osler.curate.catalog.building import build
+from osler.curate.catalog.card import card
 from osler.curate.catalog.corrections import MADE_BY, corrected, shipped
 from osler.curate.catalog.enrich import enriched
 from osler.curate.catalog.load import Catalog, dataset_from, read_records
@@ -200,7 +201,7 @@ def test_a_broken_source_table_is_one_sentence(
 def test_every_correction_is_visible_in_the_record() -> None:
     by_id = load_catalog().by_id()
     changes = [one for one in shipped() if "becomes" in one]
-    assert len(changes) == 27
+    assert len(changes) == 43
     assert all(one["why"] and one["source"] for one in shipped())
     for one in changes:
         record = by_id[one["id"]]
@@ -227,9 +228,11 @@ def test_a_licence_is_entered_once_with_where_it_stands() -> None:
     by_id = load_catalog().by_id()
     for row in licensing.shipped():
         record = by_id[row["id"]]
-        assert record.licence_source == row["source"]
-        assert record.licences == tuple(row.get("licences", ()))
-        assert record.annotation_licences == tuple(row.get("annotation_licences", ()))
+        sound = "unconfirmed" not in row
+        assert record.licence_source == (row["source"] if sound else "")
+        assert record.licences == (tuple(row.get("licences", ())) if sound else ())
+        told = tuple(row.get("annotation_licences", ())) if sound else ()
+        assert record.annotation_licences == told
         assert all(not row_value(record, one, "licences") for one in record.rows)
     assert by_id["curious2022"].licences != by_id["curious2022"].annotation_licences
     stated = Dataset("a", "A", licences=("CC-BY-4.0",))
@@ -237,6 +240,34 @@ def test_a_licence_is_entered_once_with_where_it_stands() -> None:
         licensing.licensed([stated], [{"id": "a", "licences": ["CC0-1.0"], "source": "s"}])
     with pytest.raises(UnknownNameError, match="dataset of a licence"):
         licensing.licensed([stated], [{"id": "b", "source": "s"}])
+
+
+def test_a_licence_that_is_not_confirmed_counts_as_unknown_and_is_shown() -> None:
+    by_id = load_catalog().by_id()
+    rows = [row for row in licensing.shipped() if "unconfirmed" in row]
+    assert len(rows) == 16
+    for row in rows:
+        record = by_id[row["id"]]
+        assert licensing.UNCONFIRMED in record.flags
+        said = record.facts[MADE_BY][licensing.SAID]
+        assert (said["why"], said["source"]) == (row["unconfirmed"], row["source"])
+        assert row["unconfirmed"] in " ".join(card(record, load_catalog()).split())
+    settled = licensing.confirmed(by_id["amos22"])
+    assert licensing.UNCONFIRMED not in settled.flags
+    assert licensing.SAID not in settled.facts.get(MADE_BY, {})
+    assert licensing.confirmed(by_id["lits"]) is by_id["lits"]
+
+
+@pytest.mark.parametrize("name", ["tcga-gbm", "tcga-lgg", "tcga-hnsc", "cptac-gbm", "cptac-sar"])
+def test_the_licence_of_the_slides_is_not_that_of_the_scans(name: str) -> None:
+    record = load_catalog().by_id()[name]
+    assert "idc_lacks_claimed_modality" in record.flags
+    assert (record.licences, record.licence_source) == ((), "")
+    assert record.facts[MADE_BY][licensing.SAID]["why"] == licensing.PARTLY
+
+
+def test_a_mammogram_of_a_collection_is_an_x_ray() -> None:
+    assert load_catalog().by_id()["victre"].licences == ("CC-BY-3.0",)
 
 
 def test_each_relation_stands_in_both_records() -> None:

@@ -92,6 +92,25 @@ def test_lay_and_chinese_words_are_found() -> None:
     assert code_named("target", "quantum") is None
 
 
+def test_words_that_named_the_wrong_thing_name_the_right_one() -> None:
+    assert code_named("modality", "CT angiography") == "CT"
+    assert code_named("modality", "fluorescein angiography") == "CFP"
+    assert code_named("modality", "angiography") == "XA"
+    assert code_named("structure", "lateral ventricle") == "brain"
+    assert code_named("structure", "胸椎") == "spine"
+    assert code_named("target", "high-grade glioma") == "glioma"
+    assert code_named("target", "plaque") is None
+    concept = term("target", "intracranial_hemorrhage").concept
+    assert concept is not None
+    assert concept[2].startswith("Intracranial")
+
+
+def test_no_organ_has_a_chinese_name_that_stands_inside_other_words() -> None:
+    """The heart in "multi-centre", the hand in "surgery", the blood in "hypertension"."""
+    names = {name for one in terms("structure") for name in one.chinese}
+    assert not names & {"心", "手", "足", "血"}
+
+
 def test_modalities_of_images_are_those_of_the_images_room() -> None:
     assert {one.osler for one in terms("modality")} - {""} <= set(MODALITIES)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from osler.curate.licences import known_licences
 
+from .corrections import MADE_BY
+from .licensing import SAID
 from .load import Catalog
 from .merging import row_of
 from .record import Dataset
@@ -90,6 +92,14 @@ def _licence(record: Dataset, _: Catalog) -> Iterator[tuple[str, str]]:
         yield "", f"rests on {record.licence_source}"
     elif not record.licences:
         yield "", "ask its owners before use; nothing is assumed"
+    said = record.facts.get(MADE_BY, {}).get(SAID)
+    if said:
+        told = ", ".join(
+            f"{what} {_named(tuple(said[what]))}"
+            for what in ("images", "annotations")
+            if said[what]
+        )
+        yield "", f"unconfirmed, so unknown: {told}: {said['why']}  [{said['source']}]"
 
 
 def _named(ids: tuple[str, ...]) -> str:
@@ -114,7 +124,7 @@ def _relations(record: Dataset, catalog: Catalog) -> Iterator[tuple[str, str]]:
         )
 
 
-_SHOWN_ELSEWHERE = {"downloads", "files", "loader", "module", "sets", "labels"}
+_SHOWN_ELSEWHERE = {"downloads", "files", "loader", "module", "sets", "labels", SAID}
 
 
 def _facts(record: Dataset, _: Catalog) -> Iterator[tuple[str, str]]:

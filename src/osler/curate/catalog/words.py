@@ -17,6 +17,7 @@ FLAGS: Mapping[str, str] = {
     "duplicates_disagree": "the source's rows disagree; see below",
     "idc_lacks_claimed_modality": "Imaging Data Commons has no series of a stated modality",
     "labelled_without_task": "said to be labelled, but no task is stated",
+    "licence_unconfirmed": "a licence is told somewhere, but not confirmed; it counts as unknown",
     "modality_lists_annotation": "the source listed annotation objects as modalities",
     "modality_missing": "no modality is stated",
     "modality_uncertain": "the modality is a reading of an unclear entry",

@@ -14,8 +14,10 @@ from typing import Any
 
 from osler.curate.licences import licence_named
 
+from ..licensing import LACKING, PARTLY, confirmed, unconfirmed
 from ..merging import changed
 from ..record import Dataset
+from ..vocabulary import narrower, term
 from .package import folder, with_facts
 
 PACKAGE = "idc-index-data"
@@ -116,11 +118,14 @@ def _enriched(
 ) -> Dataset:
     facts = by_collection.get(record.idc_collection or "")
     if facts is not None:
-        own = {**facts.get("licences", {}), **facts.get("annotation_licences", {})}
+        own = tuple(sorted({**facts.get("licences", {}), **facts.get("annotation_licences", {})}))
+        annotations = tuple(sorted(facts.get("annotation_licences", {})))
+        source = f"{key} (series of the collection itself)"
+        told = with_facts(confirmed(record), key, facts)
+        if LACKING in record.flags and not _holds_all(record, facts):
+            return unconfirmed(told, own, annotations, PARTLY, source)
         return replace(
-            changed(with_facts(record, key, facts), "licences", tuple(sorted(own))),
-            annotation_licences=tuple(sorted(facts.get("annotation_licences", {}))),
-            licence_source=f"{key} (series of the collection itself)",
+            changed(told, "licences", own), annotation_licences=annotations, licence_source=source
         )
     result = by_result.get(record.id.replace("-", "_"))
     if result is None:
@@ -134,6 +139,15 @@ def _enriched(
         changed(with_facts(record, key, result), "licences", tuple(sorted(images))),
         annotation_licences=tuple(result["annotation_licences"]),
         licence_source=f"{key} (analysis result; images of the collections it annotates)",
+    )
+
+
+def _holds_all(record: Dataset, facts: Mapping[str, Any]) -> bool:
+    """Whether the collection has series of every modality of the record, or of a narrower one."""
+    held = facts.get("modalities", {}).keys()
+    return all(
+        held & {term("modality", code).dicom for code in narrower("modality", claimed)}
+        for claimed in record.modalities
     )
 
 
