@@ -71,6 +71,8 @@ def accepted(
             near = _near(index, binding, full, keep, failing, hard, order)
             listed = [row for row in near if row not in scores]
             room = ENOUGH - len(scores) if full or names or _subject_kept(binding) else FEW
+            if not full and any(hard[row] for row in listed[:room]):
+                room = min(room, FEW)
             if query.unknown and not any(v.constraint.facet == "target" for v in binding):
                 room = min(room, FEW)  # what was not understood may be the disease
             if all(v.constraint.facet == "target" and _who(v) for v in binding):
@@ -102,7 +104,9 @@ def _near(
         alike = _alike(index, full, order)
         near &= _related(index, binding, alike)
     else:
-        near &= hard == 0
+        nearly = np.logical_and.reduce([one.score >= PARTLY for one in binding])
+        kept = any(one.constraint.facet in ("target", "task") for one in binding)
+        near &= (hard == 0) | (nearly & kept & _meets(binding))
         if len(binding) < 2:
             near[:] = False
         elif len(binding) < LEAST:
@@ -111,6 +115,15 @@ def _near(
     rows = np.flatnonzero(near).tolist()
     rows.sort(key=lambda row: (-value[row], row))
     return {row: float(value[row]) for row in rows}
+
+
+def _meets(binding: list[Verdict]) -> Flags:
+    """(records,) whether every disease and task asked for is there."""
+    flags = np.ones(len(binding[0].holds), bool)
+    for one in binding:
+        if one.constraint.facet in ("target", "task"):
+            flags &= one.holds
+    return flags
 
 
 def _alike(index: Index, full: list[int], order: Column) -> Column:

@@ -50,6 +50,7 @@ def alternatives(wanted: Sequence[Mention]) -> list[Mention]:
 def gathered(wanted: Sequence[Mention]) -> list[Constraint]:
     """Mentions of one kind become one constraint that any of them answers."""
     held: dict[str, list[tuple[Sense, str]]] = {}
+    wanted = _without_wider(wanted)
     for one in wanted:
         for sense in (*one.senses, *_inside(one)):
             held.setdefault(sense.kind, []).append((sense, one.words))
@@ -61,6 +62,26 @@ def gathered(wanted: Sequence[Mention]) -> list[Constraint]:
     made += _targets(held.get("target", []), any(one.facet == "structure" for one in made))
     made += _words_about(held)
     return made
+
+
+def _without_wider(wanted: Sequence[Mention]) -> list[Mention]:
+    """ "chest x-ray mammogram": a modality that a narrower one makes exact says nothing more."""
+    said = [one for mention in wanted for one in mention.senses if not one.weak]
+    wider = {
+        code
+        for one in said
+        if one.kind == "modality" and len(one.codes) == 1 and one.codes[0][1] in codes("modality")
+        for code in broader("modality", one.codes[0][1])
+    }
+    return [
+        one
+        for one in wanted
+        if one.name is not None
+        or not any(
+            sense.kind == "modality" and not sense.weak and {c for _, c in sense.codes} <= wider
+            for sense in one.senses
+        )
+    ]
 
 
 def _said_apart(wanted: Sequence[Mention]) -> list[tuple[Sense, str]]:

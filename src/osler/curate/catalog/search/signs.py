@@ -1,8 +1,9 @@
 """Diseases told by their signs: "water under the macula", "patches in the white matter".
 
-Each row of ``data/signs.tsv`` names a target and classes of words; where a question has a word of
-every class, close together, the target is asked for. The last class is where it is seen: its words
-keep their own meaning. The others ("nerve", "water", "blood") lose theirs, for they are incidental.
+Each row of ``data/signs.tsv`` names a target (or ``modality:`` one) and classes of words; where a
+question has a word of every class, close together, the target is asked for. The last class is where
+it is seen: its words keep their own meaning. The others ("nerve", "water", "blood") lose theirs,
+for they are incidental.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ INCIDENTAL = {"blood", "cell", "vessel", "blood_cells", "nerve"}
 ANATOMY = {"ventricle", "myocardium", "whole_heart", "vessel", "optic_disc", "brain_tissue"}
 """Targets that are places, not diseases."""
 
-Rule = tuple[tuple[str, ...], tuple[frozenset[str], ...]]
+Code = tuple[str, str]
+Rule = tuple[tuple[Code, ...], tuple[frozenset[str], ...]]
+
+
+def _code(text: str) -> Code:
+    kind, _, code = text.rpartition(":")
+    return kind or "target", code
 
 
 @cache
@@ -36,7 +43,7 @@ def _rules() -> tuple[Rule, ...]:
         classes = tuple(
             frozenset(stem(word) for word in one.split(" | ")) for one in listed.split(" & ")
         )
-        made.append((tuple(codes.split("/")), classes))
+        made.append((tuple(map(_code, codes.split("/"))), classes))
     return tuple(sorted(made, key=lambda rule: -len(rule[1])))
 
 
@@ -63,16 +70,19 @@ def signs(
             continue
         said = " ".join(words[at].word for at in places)
         made = [_without(one, set(places[:-1]), places[-1]) for one in made]
-        sense = Sense(tuple(("target", code) for code in codes))
+        sense = Sense(codes)
         made.append(Mention(places[0], places[0] + 1, said, (sense,)))
         busy |= set(places[:-1])
         read |= set(places)
     return made, read
 
 
-def _said(codes: tuple[str, ...], wanted: Sequence[Mention]) -> bool:
-    """Whether the disease was named."""
-    return any(("target", code) in one.codes for m in wanted for one in m.senses for code in codes)
+def _said(codes: tuple[Code, ...], wanted: Sequence[Mention]) -> bool:
+    """Whether the disease, or any modality, was named."""
+    senses = [one for mention in wanted for one in mention.senses]
+    if codes[0][0] == "modality" and any(one.kind == "modality" and not one.weak for one in senses):
+        return True
+    return any(code in one.codes for one in senses for code in codes)
 
 
 def _places(
