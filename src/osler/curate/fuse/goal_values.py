@@ -26,7 +26,9 @@ def kind_of(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, int | float):
         return "a number"
-    return {str: "a text", list: "a list", dict: "an object"}.get(type(value), "something else")
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def known_keys(where: str, value: Mapping[str, Any], known: Collection[str]) -> None:
