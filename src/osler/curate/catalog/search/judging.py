@@ -182,5 +182,6 @@ def standing(index: Index) -> Column:
     many = np.zeros(index.size, np.float32)
     for kind in ("modality", "structure", "target"):
         many += (index.degrees[kind][1] >= 100).sum(axis=1, dtype=np.float32)
-    made: Column = 0.4 * labelled + 0.3 * size + 0.3 / np.maximum(1, many - 2)
+    single = np.float32(0.3) / np.maximum(np.float32(1), many - 2)
+    made: Column = (0.4 * labelled + 0.3 * size + single).astype(np.float32)
     return made
