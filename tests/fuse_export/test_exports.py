@@ -459,7 +459,8 @@ def test_instances_keep_polygons_run_lengths_and_say_what_was_not_looked_for(
         "dr-a",
     )
     assert (read.annToMask(second) == blob).all()
-    assert read.dataset["images"][0]["not_exhaustive_category_ids"] == [3]
+    # An object that nobody can name may be of any class.
+    assert read.dataset["images"][0]["not_exhaustive_category_ids"] == [1, 2, 3]
     assert read.cats[2]["supercategory"] == "liver"
 
 

@@ -159,7 +159,7 @@ def _mask(task: _Task, start: Aligned) -> Aligned:
         if entry.native.lstrip("-").isdigit()
     }
     meanings.setdefault(0, BACKGROUND)
-    values, counts = _histogram(mask)
+    values, counts = histogram(mask)
     ids = {one.name: one.id for one in task.targets.pixel}
     ids |= {BACKGROUND: 0, IGNORE: task.targets.ignore}
     voxels: dict[str, int] = dict.fromkeys((one.name for one in task.targets.pixel), 0)
@@ -196,9 +196,16 @@ def _whole(task: _Task) -> NDArray[Any]:
     return mask
 
 
-def _histogram(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def histogram(mask: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """The values that occur, in order, and how often; fast for small non-negative ones."""
-    if mask.size and int(mask.min()) >= 0 and int(mask.max()) < _LUT_MAX:
+    if mask.dtype == bool:
+        mask = mask.view(np.uint8)
+    if (
+        mask.dtype.kind in "ui"
+        and mask.size
+        and int(mask.min()) >= 0
+        and int(mask.max()) < _LUT_MAX
+    ):
         counts = np.bincount(mask.ravel())
         values = np.flatnonzero(counts)
         return values, counts[values]

@@ -75,7 +75,7 @@ class Case:
     split
         The source's own split ("train", "val", "test", ...), empty if it has none.
     demographics
-        ``age_band`` (decades, "60-69") and ``sex`` ("F", "M", "O"), only if given.
+        ``age_band`` (decades, "60-69", last "90+") and ``sex`` ("F", "M", "O"), only if given.
     info
         What ``load`` of the same layout needs: plain JSON values.
     """

@@ -10,6 +10,7 @@ from osler.core import derive_seed
 from osler.curate.catalog.vocabulary import narrower
 
 from ..licences import licences_named
+from .agreement import agree
 from .balance import caps_for
 from .faults import FAULTS
 from .goal import Goal
@@ -127,7 +128,8 @@ def drop_copies(choice: Choice, links: Sequence[Link], near: bool) -> None:
                 )
                 code = "copy" if exact else "near-copy"
                 what = "the same picture as" if exact else "a changed copy or a part of"
-                says = "" if agree(choice, number, best) is not False else "; their labels differ"
+                said = agree(choice.marks, number, best, "turned" if exact else "near")
+                says = "" if said is not False else "; their labels differ"
                 choice.drop(number, code, f"{what} {choice.name(best)}, which is kept{says}")
 
 
@@ -159,34 +161,6 @@ def _rank(choice: Choice, number: int) -> tuple[int, int, int, str]:
     marks = choice.marks.get(number, [])
     named = {name for mark in marks for name in mark.get("annotated", ())}
     return burden, -len(named), -len(marks), choice.name(number)
-
-
-def agree(choice: Choice, one: int, two: int) -> bool | None:
-    """Whether two cases of one picture say the same; None where they speak of different things.
-
-    Classes are compared by name, masks and objects by the counts of what both looked for.
-    """
-    found: bool | None = None
-    for first in choice.marks.get(one, []):
-        for second in choice.marks.get(two, []):
-            same = _same(first, second)
-            if same is not None:
-                found = same if found is None else found and same
-    return found
-
-
-def _same(one: Mapping[str, Any], two: Mapping[str, Any]) -> bool | None:
-    if one["kind"] != two["kind"] or "targets" not in one or "targets" not in two:
-        return None
-    if one["kind"] in ("class", "phase"):
-        said = one["value"], two["value"]
-        return None if None in said else said[0] == said[1]
-    common = set(one["annotated"]) & set(two["annotated"])
-    if not common:
-        return None
-    if one["kind"] == "multilabel":
-        return all(one["value"].get(name) == two["value"].get(name) for name in common)
-    return all(one["targets"].get(name, 0) == two["targets"].get(name, 0) for name in common)
 
 
 def apply_balance(choice: Choice, goal: Goal, group_of: Callable[[int], str]) -> None:

@@ -16,8 +16,9 @@ from osler.core import InputError, canonical_json, sha256_hex, write_text
 
 from ..catalog.load import Catalog, load_catalog
 from ..pool.executors import Executor, Here
+from .agreement import agree
 from .case import Source
-from .choosing import Choice, agree, apply_balance, apply_wishes, drop_copies
+from .choosing import Choice, apply_balance, apply_wishes, drop_copies
 from .conflicts import LIMIT, label_conflicts
 from .faults import LayoutError
 from .goal import Goal
@@ -181,7 +182,7 @@ def _contradicted(choice: Choice, links: Sequence[Link], goal: Goal) -> list[Ref
     compared = [
         (link.one, link.two, said)
         for link in links
-        if (said := agree(choice, link.one, link.two)) is not None
+        if (said := agree(choice.marks, link.one, link.two, link.kind)) is not None
     ]
     limit = LIMIT if goal.contradictions == "refuse" else 1.0
     found = label_conflicts([read.source.dataset for read in choice.reads], compared, limit)
@@ -293,7 +294,7 @@ def _told(
                 "one": choice.name(link.one),
                 "two": choice.name(link.two),
                 "value": link.value,
-                "labels_agree": agree(choice, link.one, link.two),
+                "labels_agree": agree(choice.marks, link.one, link.two, link.kind),
             }
             for link in links
         ],

@@ -81,7 +81,7 @@ def case_row(
         "demographics": dict(case.demographics),
         "licence": read.source.licence,
         "annotation_licence": read.source.annotation_licence,
-        "annotations": marks,
+        "annotations": [{k: v for k, v in mark.items() if k != "centres"} for mark in marks],
     }
 
 

@@ -133,8 +133,10 @@ def _mark(
         "unmapped": list(aligned.unmapped),
     }
     if told["kind"] == "mask":
-        native, counts, ignored = _voxels(told, np.asarray(aligned.value), maps.targets)
-        return {**mark, "native": native, "targets": counts, "ignored": ignored}
+        ids = np.asarray(aligned.value)
+        native, counts, ignored = _voxels(told, ids, maps.targets)
+        centres = _centres(told, ids, maps.targets)
+        return {**mark, "native": native, "targets": counts, "ignored": ignored, **centres}
     stated = {name: count for name, count in aligned.counts.items() if count}
     native = _native(told)
     mark |= {"native": native, "targets": stated, "ignored": aligned.ignored}
@@ -159,6 +161,23 @@ def _voxels(
         elif target == targets.ignore:
             ignored += voxels
     return native, counts, ignored
+
+
+def _centres(told: Mapping[str, Any], ids: Any, targets: TargetTable) -> dict[str, Any]:
+    """``centres``: where the voxels of each target lie, as shares of the sides; for comparisons."""
+    names = {one.id: one.name for one in targets.pixel}
+    held: dict[str, list[tuple[int, list[float]]]] = {}
+    for voxels, centre, target in zip(told["voxels"], told["centres"], ids.tolist(), strict=True):
+        if target in names and centre is not None:
+            held.setdefault(names[target], []).append((voxels, centre))
+    return {
+        "centres": {
+            name: np.average(
+                [one for _, one in rows], axis=0, weights=[n for n, _ in rows]
+            ).tolist()
+            for name, rows in sorted(held.items())
+        }
+    }
 
 
 def _native(told: Mapping[str, Any]) -> dict[str, int]:

@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from osler.core import BadFileError, InputError, OslerError, content_hash, plain, sha256_hex
 
+from .align import histogram
 from .case import Annotation, Case, Loaded, Source
 from .faults import LayoutError
 from .geometry import canonical
@@ -179,12 +181,12 @@ def summary(annotation: Annotation) -> dict[str, Any]:
     """An annotation without its arrays: enough to align it, and a hash of all of it.
 
     ``value`` is that of the annotation where it is small; of a mask the labels that occur, with
-    their voxels in ``voxels``; of objects their labels.
+    their voxels in ``voxels`` and where they lie in ``centres`` (:func:`histogram_of`); of objects
+    their labels.
     """
-    value, voxels = annotation.value, None
+    value, voxels, centres = annotation.value, None, None
     if annotation.kind == "mask":
-        ids, counts = np.unique(np.asarray(value), return_counts=True)
-        value, voxels = ids.tolist(), counts.tolist()
+        value, voxels, centres = histogram_of(np.asarray(value))
     elif annotation.kind in ("boxes", "instances", "keypoints"):
         value = [{"label": one["label"]} for one in value]
     return {
@@ -195,8 +197,30 @@ def summary(annotation: Annotation) -> dict[str, Any]:
         "source_dataset": annotation.source_dataset,
         "value": plain(value),
         "voxels": voxels,
+        "centres": centres,
         "sha256": value_hash(annotation.value),
     }
+
+
+def histogram_of(
+    mask: NDArray[Any],
+) -> tuple[list[Any], list[int], list[list[float] | None]]:
+    """Labels that occur in a mask, in order; voxels of each; and the centre of each.
+
+    A centre is the mean place along each axis as a share of the side, 0 to 1; that of 0 is None.
+    """
+    ids, counts = histogram(mask)
+    flat = np.flatnonzero(mask)
+    of = np.searchsorted(ids, mask.reshape(-1)[flat])
+    sums = [
+        np.bincount(of, weights=places, minlength=len(ids)) / max(side - 1, 1)
+        for places, side in zip(np.unravel_index(flat, mask.shape), mask.shape, strict=True)
+    ]
+    centres = [
+        [round(float(one[at] / count), 4) for one in sums] if label else None
+        for at, (label, count) in enumerate(zip(ids.tolist(), counts.tolist(), strict=True))
+    ]
+    return ids.tolist(), counts.tolist(), centres
 
 
 def annotation_of(told: Mapping[str, Any]) -> Annotation:

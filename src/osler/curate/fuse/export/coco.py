@@ -3,7 +3,8 @@
 Format: cocodataset.org, "Data format" (Lin et al., ECCV 2014). Identifiers are made of the content
 of a sample, so that adding others changes none of them. Boxes keep their fractions of a pixel.
 Where some classes were not looked for, ``not_exhaustive_category_ids`` names them (the field of
-LVIS, Gupta et al., CVPR 2019): nothing of them there does not mean that there is none.
+LVIS, Gupta et al., CVPR 2019): nothing of them there does not mean that there is none. Where a
+picture holds something that nobody can name, that is so for all classes.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ from numpy.typing import NDArray
 
 from osler.core import InputError, sha256_hex, write_json
 
+from ..label_tables import IGNORE
 from ..sample import Mark, Sample
 from ..storing import from_run_lengths, run_lengths
 from .contents import Work, marks_of, suffix_of
-from .regions import regions_of
+from .regions import regions_of, renumbered
 
 NAME = "coco"
 TITLE = "COCO: pictures with boxes, polygons and run-length masks"
@@ -79,11 +81,24 @@ def _image(work: Work, sample: Sample, number: int, name: str) -> dict[str, Any]
         "sample_id": sample.sample_id,
         "patient_group": sample.patient_group,
     }
+    if sample.frame is not None:
+        found |= {"case": sample.case, "frame": sample.frame}
     known = {name for one in marks_of(sample, *_KINDS) for name in _looked_for(work, one)}
+    if _unnamed(work, sample):
+        known = set()
     unknown = [one.id for one in work.classes if one.name not in known]
     if unknown:
         found["not_exhaustive_category_ids"] = unknown
     return found
+
+
+def _unnamed(work: Work, sample: Sample) -> bool:
+    """Whether an object or a pixel of a picture is something that cannot be told (ignore)."""
+    objects = marks_of(sample, "boxes", "instances")
+    if any(one["label"] == IGNORE for mark in objects for one in mark.value or ()):
+        return True
+    regions = regions_of(work, sample) if marks_of(sample, "mask") else None
+    return regions is not None and bool((regions.values == work.targets.ignore).any())
 
 
 def _looked_for(work: Work, mark: Mark) -> tuple[str, ...]:
@@ -151,8 +166,9 @@ def _regions(work: Work, sample: Sample, image: int) -> Iterator[dict[str, Any]]
     regions = regions_of(work, sample)
     if regions is None:
         return
-    for one in work.classes:
-        mask = regions.values == one.id
+    numbers = renumbered(work.targets, work.classes)[regions.values]
+    for number, one in enumerate(work.classes, 1):
+        mask = numbers == number
         if mask.any():
             yield _object(image, one.id, _bounds(mask) or [], run_lengths(mask), "")
 

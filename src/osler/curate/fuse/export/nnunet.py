@@ -5,7 +5,9 @@ train and val become the training cases, with ``splits_final.json`` for one fold
 groups together; test stays apart.
 
 A case in which some class was not looked for has background that nobody vouches for: there 0
-becomes the *ignore* label, on which nnU-Net computes no loss. The report says for how many cases.
+becomes the *ignore* label, on which nnU-Net computes no loss. So does a class that holds another
+one that was not looked for: an organ without its tumour where nobody looked for tumours. The report
+says for how many cases; with fewer ``classes`` fewer are ignored.
 """
 
 from __future__ import annotations
@@ -73,7 +75,9 @@ def write(work: Work) -> None:
             continue
         labels = new[regions.values]
         if regions.partial(classes):
-            labels[labels == 0] = ignore
+            undecided = regions.undecided(classes)
+            held = [number for number, one in enumerate(classes, 1) if one in undecided]
+            labels[np.isin(labels, [0, *held])] = ignore
             partial[sample.dataset] += 1
         ignored += int((labels == ignore).any())
         clashes += regions.clashes
@@ -251,8 +255,8 @@ def _tell(work: Work, partial: Counter[str], clashes: int, common: set[str]) -> 
         )
     for name, n in sorted(partial.items()):
         work.notes.append(
-            f"{name}: {n} cases are annotated for some classes only; their background is the "
-            "ignore label"
+            f"{name}: {n} cases are annotated for some classes only; what may hold the others "
+            "(background, and organs whose parts were not looked for) is the ignore label"
         )
     if clashes:
         work.notes.append(

@@ -29,6 +29,15 @@ class Regions:
         """Whether one of ``classes`` was not looked for."""
         return not {one.name for one in classes} <= self.annotated
 
+    def undecided(self, classes: Sequence[TargetClass]) -> list[TargetClass]:
+        """Classes that hold another one of ``classes`` that was not looked for.
+
+        Where only the liver was drawn, a voxel of it may be tumour: it is liver, but neither
+        tumour nor *liver without tumour*.
+        """
+        missing = {one.id for one in classes if one.name not in self.annotated}
+        return [one for one in classes if missing & (set(one.region) - {one.id})]
+
 
 def regions_of(work: Work, sample: Sample) -> Regions | None:
     """The masks of one reader laid over each other; None where the sample has no mask.

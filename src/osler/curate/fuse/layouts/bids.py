@@ -27,6 +27,7 @@ from ..volumes.dictionary import Dictionary, by_id
 from ..volumes.files import below, fetched, listed, loads_cases, of_case, stem
 from ..volumes.grid import Grid, grid_of
 from ..volumes.masks import marks, read_image, read_map
+from ..volumes.series_words import tracer_of
 from ..volumes.settings import COMMON, FORM, form_of, list_of
 from ..volumes.tables import demographics, object_of
 
@@ -50,7 +51,7 @@ _TOLD = (
     "RepetitionTime", "InversionTime", "FlipAngle", "ContrastBolusIngredient",
 )  # fmt: skip
 _PET = (
-    "TracerName", "TracerRadionuclide", "InjectedRadioactivity", "InjectedRadioactivityUnits",
+    "TracerRadionuclide", "InjectedRadioactivity", "InjectedRadioactivityUnits",
     "InjectionStart", "ScanStart", "TimeZero", "FrameTimesStart", "ImageDecayCorrected",
     "ImageDecayCorrectionTime", "BodyPart", "Units",
 )  # fmt: skip
@@ -237,8 +238,8 @@ def load(source: Source, case: Case) -> Loaded:
         annotations += _annotations(source, source.folder / text, grid, image, case.key)
     told = _PET if modality == "PET" else _TOLD
     detail = {key: str(said[key]) for key in told if key in said}
-    if modality == "PET" and "TracerName" in said:
-        detail["tracer"] = str(said["TracerName"])
+    if modality == "PET" and (tracer := tracer_of(str(said.get("TracerName", "")))):
+        detail["tracer"] = tracer
     flags = case.flags
     if said.get("Defaced") is True and "defaced" not in flags:
         flags = (*flags, "defaced")

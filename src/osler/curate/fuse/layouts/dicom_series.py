@@ -25,6 +25,7 @@ from ..volumes.archive import MODALITY, Archive, Object, archive_of, objects_of
 from ..volumes.files import below, loads_cases
 from ..volumes.masks import check_sides
 from ..volumes.segments import segments_of
+from ..volumes.series_words import tracer_of
 from ..volumes.settings import COMMON, list_of
 from ..volumes.sides import Centre, centre, centres, has_side
 from ..volumes.slices import Slices, read_volume, series_case, slices_of, stray_faults
@@ -164,7 +165,9 @@ def load(source: Source, case: Case) -> Loaded:
         flags += odd
     modality = case.info["modality"]
     detail = dict(case.info["detail"])
-    detail |= {key: image.meta[key] for key in (*_PET, "tracer") if key in image.meta}
+    detail |= {key: image.meta[key] for key in _PET if key in image.meta}
+    if tracer := tracer_of(image.meta.get("tracer", "")):
+        detail["tracer"] = tracer
     detail |= {f"code:{name}": code for name, code in codes.items()}
     return Loaded(
         image, modality, tuple(annotations), (), detail, (*case.flags, *dict.fromkeys(flags))

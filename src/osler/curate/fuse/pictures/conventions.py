@@ -214,10 +214,12 @@ def state_of(cell: str) -> int | None:
 def age_band(cell: str) -> str:
     """The decade of an age in years (``"58"``, ``"058Y"``, ``"58.0"``), empty if it tells none.
 
+    From 90 years on there is one band, as 45 CFR 164.514(b) asks.
+
     Examples
     --------
     >>> age_band("058Y"), age_band("93"), age_band("414Y"), age_band("")
-    ('50-59', '90-99', '', '')
+    ('50-59', '90+', '', '')
     """
     try:
         years = float(cell.strip().upper().removesuffix("Y"))
@@ -226,7 +228,7 @@ def age_band(cell: str) -> str:
     if not 0 <= years < 120:
         return ""
     decade = int(years // 10) * 10
-    return f"{decade}-{decade + 9}"
+    return f"{decade}-{decade + 9}" if decade < 90 else "90+"
 
 
 def sex_of(cell: str) -> str:

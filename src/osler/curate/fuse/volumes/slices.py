@@ -18,6 +18,7 @@ from ..case import Case, Source
 from ..faults import LayoutError
 from .archive import MODALITY, Archive, Object, without_localizers
 from .files import below, of_case
+from .series_words import agent_of, body_part_of, series_words
 from .settings import unit_of
 from .tables import demographics
 
@@ -146,9 +147,9 @@ def series_case(source: Source, archive: Archive, uid: str) -> Case | None:
     flags = [f"series-ignored:{other}" for other in others]
     if len(objects) < len(archive.series[uid]):
         flags.append("localizers-left-out")
-    detail = {"sequence": first.said("SeriesDescription"),
-              "contrast_agent": first.said("ContrastBolusAgent"),
-              "body_part": first.said("BodyPartExamined")}  # fmt: skip
+    detail = {"sequence": series_words(first.said("SeriesDescription")),
+              "contrast_agent": agent_of(first.said("ContrastBolusAgent")),
+              "body_part": body_part_of(first.said("BodyPartExamined"))}  # fmt: skip
     case = Case(
         key=uid,
         files=tuple(one.path for one in objects),

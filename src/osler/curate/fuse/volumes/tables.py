@@ -31,6 +31,8 @@ def object_of(path: Path, case: str = "") -> dict[str, Any]:
 def demographics(age: object, sex: object) -> dict[str, str]:
     """``age_band`` (decades) and ``sex`` from what a table says; what it does not say is left out.
 
+    From 90 years on there is one band, "90+", as 45 CFR 164.514(b) asks.
+
     Ages may be years ("63", "63.5", "063Y"), months or days ("006M", "012D"). "M"/"F" and
     "male"/"female" are known for the sex, anything else that is stated is "O".
 
@@ -48,7 +50,7 @@ def demographics(age: object, sex: object) -> dict[str, str]:
         years = -1.0
     if 0 <= years < 130:
         decade = int(years // 10) * 10
-        found["age_band"] = f"{decade}-{decade + 9}"
+        found["age_band"] = f"{decade}-{decade + 9}" if decade < 90 else "90+"
     kind = str(sex if sex is not None else "").strip().lower()
     if kind and kind not in ("n/a", "nan", "none", "unknown"):
         found["sex"] = {"m": "M", "male": "M", "f": "F", "female": "F"}.get(kind, "O")
