@@ -67,18 +67,21 @@ def accepted(
         if query.named and not _beside_the_name(binding):
             full = []
         scores.update({row: 1.0 + float(order[row]) for row in full})
-        if len(scores) < ENOUGH and not _off_topic(query, binding):
+        if binding and len(scores) < ENOUGH and not _off_topic(query, binding):
             near = _near(index, binding, full, keep, failing, hard, order)
             listed = [row for row in near if row not in scores]
             room = ENOUGH - len(scores) if full or names or _subject_kept(binding) else FEW
-            if not full and any(hard[row] for row in listed[:room]):
+            if not full and any(hard[row] for row in listed[: max(room, 0)]):
                 room = min(room, FEW)
             if query.unknown and not any(v.constraint.facet == "target" for v in binding):
                 room = min(room, FEW)  # what was not understood may be the disease
             if all(v.constraint.facet == "target" and _who(v) for v in binding):
                 room = 0
             scores.update(
-                {row: 0.9 * value for row, value in [(row, near[row]) for row in listed][:room]}
+                {
+                    row: 0.9 * value
+                    for row, value in [(row, near[row]) for row in listed][: max(room, 0)]
+                }
             )
     elif not query.named:
         scores.update(_by_text(index, query, verdicts, keep, order))

@@ -94,6 +94,21 @@ def ruled_out(
     return groups, used
 
 
+def denied(found: Sequence[Mention], words: Sequence[Token], folded: str) -> set[int]:
+    """Places of the words after a "not" up to a comma, a stop or a word that ends it."""
+    ends = {one.start for one in found if one.is_cue("end")}
+    places: set[int] = set()
+    for one in found:
+        if not one.is_cue("not"):
+            continue
+        for at in range(one.end, len(words)):
+            between = folded[words[at - 1].end : words[at].start]
+            if at in ends or _STOP.search(between) or _COMMA.search(between):
+                break
+            places.add(at)
+    return places
+
+
 def _before(found: Sequence[Mention], at: int, used: set[int]) -> list[int]:
     """Places of the mentions that end where a "gone" begins: CT和MRI以外, "CT excluded".
 

@@ -9,7 +9,7 @@ from .gathering import FACETS, alternatives, gathered
 from .lexicon import Lexicon, Sense, lexicon
 from .licensing import licences
 from .names import NameMatch, Names
-from .negation import ruled_out
+from .negation import denied, ruled_out
 from .reading import Constraint, ReadQuery, Strength
 from .scanning import Mention, corrected, mentions, name_mentions
 from .signs import signs
@@ -38,7 +38,7 @@ def understood(text: str, names: Names, weight: Callable[[str], int]) -> ReadQue
     used |= _needless(found)
     wanted = [one for at, one in enumerate(found) if at not in used]
     spoken_for = {at for place in used for at in range(found[place].start, found[place].end)}
-    wanted, read = signs(wanted, words, spoken_for)
+    wanted, read = signs(wanted, words, spoken_for | denied(found, words, left))
     constraints = [_negative(group) for group in groups]
     constraints += gathered(alternatives(wanted))
     constraints += [_limit(one, folded) for one in limits]
