@@ -229,6 +229,11 @@ def _say_lock(lock: Any) -> None:
         f"{totals['kept']} of {totals['found']} cases are kept, of {totals['patients']} persons: "
         + _listed(totals["splits"])
     )
+    if totals["slices"]:
+        typer.echo(
+            f"{totals['volumes_as_slices']} of them are volumes that give {totals['slices']} axial "
+            f"slices; {totals['samples']} samples in all"
+        )
     _echo(f"sources: {_listed(totals['datasets'])}; modalities: {_listed(totals['modalities'])}")
     kinds: dict[str, int] = {}
     for link in lock["overlaps"]:
@@ -271,6 +276,7 @@ def _built_json(built: Any) -> dict[str, Any]:
     return {
         "folder": str(built.folder),
         "samples": built.samples,
+        "slices": built.slices,
         "made": built.made,
         "recipes": built.recipes,
         "bytes": built.bytes,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,17 +35,21 @@ def attribution(lock: Mapping[str, Any]) -> str:
     ]
     lines += [f"- {_plain(reason)}" for reason in verdict["reasons"]]
     lines += ["", "This is bookkeeping of stated terms, not legal advice."]
+    slices = Counter[str]()
+    for row in lock["cases"]:
+        slices[row["dataset"]] += row.get("slices", {}).get("count", 0)
     for source in lock["sources"]:
-        lines += ["", *_source(source)]
+        lines += ["", *_source(source, slices[source["dataset"]])]
     return "\n".join(lines) + "\n"
 
 
-def _source(source: Mapping[str, Any]) -> list[str]:
+def _source(source: Mapping[str, Any], slices: int) -> list[str]:
     name = _plain(source["name"] or source["dataset"])
     year = f" ({source['year']})" if source["year"] else ""
     version = f", version {_plain(source['version'])}" if source["version"] else ""
     lines = [f"## {name}{year}", "", f"- Dataset: `{_plain(source['dataset'])}`{version}"]
-    lines.append(f"- Samples: {source['kept']} of {source['found']}")
+    cut = f", as {slices} axial slices" if slices else ""
+    lines.append(f"- Samples: {source['kept']} of {source['found']}{cut}")
     if source["doi"]:
         lines.append(f"- Cite: <https://doi.org/{_plain(source['doi'])}>")
     lines += [f"- Address: <{_plain(url)}>" for url in source["urls"]]

@@ -33,13 +33,17 @@ _JOURNAL = ".journal.sqlite"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build did; ``made`` samples are new, the others were there."""
+    """What a build did; ``made`` samples are new, the others were there.
+
+    ``slices`` of the samples are planes of volumes.
+    """
 
     folder: Path
     samples: int
     made: int
     recipes: int
     bytes: int
+    slices: int = 0
 
 
 def check_lock(
@@ -95,19 +99,22 @@ def build_set(
     out.mkdir(parents=True, exist_ok=True)
     with open_journal(out / _JOURNAL) as journal:
         works, samples = _planned(lock, base, out, (targets, maps), local, journal)
-        total, done = len(lock["cases"]), len(samples)
-        for key, value in (executor or Here()).run(build_case, works):
-            value["flags"] = [*value["flags"], *_local_flag(lock, value, local)]
-            journal.keep(key, value)
-            samples.append(sample_from_json(value))
+        total, there = len(lock["cases"]), len(samples)
+        done = total - len(works)
+        for key, made in (executor or Here()).run(build_case, works):
+            for value in made["samples"]:
+                value["flags"] = [*value["flags"], *_local_flag(lock, value, local)]
+            journal.keep(key, made)
+            samples += map(sample_from_json, made["samples"])
             done += 1
             if progress:
                 progress("building", done, total)
-    samples.sort(key=lambda one: (one.dataset, one.case))
+    samples.sort(key=lambda one: (one.dataset, one.case, -1 if one.frame is None else one.frame))
     _write(lock, out, samples)
     _remove_others(out, samples)
     recipes = sum("recipe" in one.flags for one in samples)
-    return Built(out, len(samples), len(works), recipes, _bytes(out, samples))
+    slices = sum("slice" in one.flags for one in samples)
+    return Built(out, len(samples), len(samples) - there, recipes, _bytes(out, samples), slices)
 
 
 def check_folder(out: Path) -> None:
@@ -152,7 +159,7 @@ def _planned(
         key = content_hash([row, stamps, settings], 32)
         told = journal.get(key)
         if told is not None and _is_there(out, told):
-            samples.append(sample_from_json(told))
+            samples += map(sample_from_json, told["samples"])
             continue
         used = {mark["label_map"] for mark in row["annotations"] if "label_map" in mark}
         works.append(
@@ -201,7 +208,11 @@ def _cases(lock: Mapping[str, Any], base: Path) -> Iterator[tuple[Source, Case, 
 
 
 def _is_there(out: Path, told: Mapping[str, Any]) -> bool:
-    uris = [told["image"]["uri"], *(mark["uri"] for mark in told["marks"])]
+    uris = {
+        uri
+        for one in told["samples"]
+        for uri in (one["image"]["uri"], *(mark["uri"] for mark in one["marks"]))
+    }
     return all((out / uri).is_file() for uri in uris if uri)
 
 

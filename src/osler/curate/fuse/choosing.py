@@ -23,6 +23,7 @@ DROPS: dict[str, str] = {
     "not-labelled": "nothing is said about it and the goal leaves such samples out",
     "copy": "the same picture is kept from elsewhere",
     "near-copy": "a changed copy of it is kept and the goal drops such copies",
+    "no-slice": "the goal wants slices and it gives none",
     "balance": "its source would hold more than its share of the modality",
 }
 """Code -> meaning, of cases that are left out without any fault; faults have codes of their own."""
@@ -34,12 +35,14 @@ REASONS: Mapping[str, str] = {**FAULTS, **DROPS}
 class Choice:
     """The cases, by number: who is dropped (code, reason), and what the kept ones say.
 
-    ``marks`` are as of :func:`osler.curate.fuse.marking.marks_of`.
+    ``marks`` are as of :func:`osler.curate.fuse.marking.marks_of`, ``slices`` those of volumes
+    that become slices, as of :func:`osler.curate.fuse.slicing.apply_slices`.
     """
 
     reads: Sequence[Read]
     dropped: dict[int, tuple[str, str]] = field(default_factory=dict)
     marks: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    slices: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def drop(self, number: int, code: str, reason: str) -> None:
         """Leave a case out; the first reason stands."""
@@ -54,6 +57,10 @@ class Choice:
         """``dataset/case``."""
         read = self.reads[number]
         return f"{read.source.dataset}/{read.case.key}"
+
+    def samples(self, number: int) -> int:
+        """How many samples a case gives: its slices, or itself."""
+        return int(self.slices[number]["count"]) if number in self.slices else 1
 
 
 def apply_wishes(choice: Choice, goal: Goal) -> None:
@@ -88,16 +95,27 @@ def dimension_of(axes: str) -> str:
     return _DIMENSIONS.get(axes, "2D")
 
 
+def as_slices(told: Mapping[str, Any], goal: Goal) -> bool:
+    """Is this case a volume that the goal takes as slices?"""
+    wanted = goal.allow_3d_as_2d_sources and goal.dimension == "2D"
+    return wanted and dimension_of(told["axes"]) == "3D"
+
+
 def _dimension(told: Mapping[str, Any], goal: Goal, wanted: set[str]) -> _Failed:
     found = dimension_of(told["axes"])
-    as_slices = goal.allow_3d_as_2d_sources and goal.dimension == "2D" and found == "3D"
-    if goal.dimension in (None, found) or as_slices:
+    if goal.dimension in (None, found) or as_slices(told, goal):
         return None
     return "not-dimension", f"it is {found}; the goal asks for {goal.dimension}"
 
 
 def _labelled(told: Mapping[str, Any], goal: Goal, wanted: set[str]) -> _Failed:
-    if goal.include_unlabeled or told["annotations"]:
+    if goal.include_unlabeled:
+        return None
+    if as_slices(told, goal):
+        if any(one["kind"] == "mask" for one in told["annotations"]):
+            return None
+        return "not-labelled", "it has no mask, so its slices have no annotation"
+    if told["annotations"]:
         return None
     return "not-labelled", "it has no annotation; the goal leaves such samples out"
 
@@ -176,7 +194,9 @@ def apply_balance(choice: Choice, goal: Goal, group_of: Callable[[int], str]) ->
         code = read.told["modality"] if goal.balance.by == "modality" else "all"
         pools.setdefault(code, {}).setdefault(read.source.dataset, []).append(number)
     for code, by_source in sorted(pools.items()):
-        counts = {dataset: len(numbers) for dataset, numbers in by_source.items()}
+        counts = {
+            dataset: sum(map(choice.samples, numbers)) for dataset, numbers in by_source.items()
+        }
         if len(counts) < 2:
             continue
         for dataset, cap in caps_for(counts, goal.balance.max_share).items():
@@ -184,12 +204,12 @@ def apply_balance(choice: Choice, goal: Goal, group_of: Callable[[int], str]) ->
                 f"{dataset} may give {cap} of its {counts[dataset]} {code} samples, so that "
                 + (f"no source holds more than {goal.balance.max_share:.0%}")
             )
-            for number in _over(by_source[dataset], cap, goal, group_of):
+            for number in _over(choice, by_source[dataset], cap, goal, group_of):
                 choice.drop(number, "balance", share)
 
 
 def _over(
-    numbers: Sequence[int], cap: int, goal: Goal, group_of: Callable[[int], str]
+    choice: Choice, numbers: Sequence[int], cap: int, goal: Goal, group_of: Callable[[int], str]
 ) -> list[int]:
     """The cases beyond ``cap``, of the persons that lots put last."""
     groups: dict[str, list[int]] = {}
@@ -197,8 +217,9 @@ def _over(
         groups.setdefault(group_of(number), []).append(number)
     left, out = cap, []
     for group in sorted(groups, key=lambda one: derive_seed(goal.name, goal.seed, "balance", one)):
-        if len(groups[group]) <= left:
-            left -= len(groups[group])
+        size = sum(map(choice.samples, groups[group]))
+        if size <= left:
+            left -= size
         else:
             out += groups[group]
     return out

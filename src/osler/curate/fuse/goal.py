@@ -93,6 +93,10 @@ class Goal:
         What becomes of copies whose labels differ: ``refuse`` sources that contradict others too
         often (:mod:`osler.curate.fuse.conflicts`) and drop the other differing copies, ``drop``
         the differing copies alone, or ``keep`` one of each.
+    slices
+        Which axial slices of volumes are taken with ``allow_3d_as_2d_sources``
+        (:mod:`osler.curate.fuse.slicing`): those that show something (``content``, also None),
+        ``targets`` only, or ``all``.
     source_test
         ``mix``: splits are ours alone. ``keep``: what a source calls its test set stays in test,
         with everybody who is in it.
@@ -126,6 +130,7 @@ class Goal:
     near_copies: Literal["keep", "drop"] = "keep"
     contradictions: Contradictions = "refuse"
     source_test: Literal["mix", "keep"] = "mix"
+    slices: Literal["content", "targets", "all"] | None = None
     sources: tuple[GoalSource, ...] = ()
 
 
@@ -173,6 +178,7 @@ _READERS: Mapping[str, read.Reader] = {
     "near_copies": read.one_of(("keep", "drop")),
     "contradictions": read.one_of(get_args(Contradictions)),
     "source_test": read.one_of(("mix", "keep")),
+    "slices": read.one_of(("content", "targets", "all")),
     "sources": lambda where, value: _sources(where, value),
 }
 
@@ -199,6 +205,11 @@ def goal_from(value: Any, where: str = "goal") -> Goal:
         raise InputError(
             f"{where}: allow_3d_as_2d_sources takes slices of volumes where dimension is 2D; "
             f"this goal asks for {goal.dimension or 'any dimension'}, so leave it out"
+        )
+    if goal.slices and not goal.allow_3d_as_2d_sources:
+        raise InputError(
+            f"{where}: slices says which slices of volumes are taken, and this goal takes none; "
+            "set allow_3d_as_2d_sources to true, or leave it out"
         )
     return goal
 

@@ -62,6 +62,12 @@ def identity_of(image: Image) -> Identity:
     return Identity(exact, orbit, False, keys)
 
 
+def pixels_sha256(image: Image) -> str:
+    """The hash of the values of ``image`` alone: ``pixels_sha256`` of :func:`identity_of`."""
+    values, real = _values(image.pixels)
+    return _digest(np.moveaxis(values, 0, -1) if image.axes.startswith("t") else values, real)
+
+
 def _values(pixels: NDArray[Any]) -> tuple[Values, bool]:
     """Integers that stand for the values one to one, and whether they stand for fractions.
 

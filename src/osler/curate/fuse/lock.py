@@ -31,6 +31,7 @@ from .on_disk import source_of
 from .overlap import Link, find_overlaps, shown_of
 from .plan import Plan, plan_for
 from .scanning import Progress, Read, Refused, in_order, read_all, reader_digest
+from .slicing import apply_slices
 from .split import split_groups
 
 
@@ -125,6 +126,7 @@ def _made(
     _drop_refused(choice, more)
     apply_wishes(choice, goal)
     _mark(choice, maps, goal)
+    apply_slices(choice, maps, goal)
     links = _links(choice, executor, progress)
     refused = sorted([*refused, *_contradicted(choice, links, goal)], key=lambda r: r.dataset)
     drop_copies(choice, links, goal.near_copies == "drop")
@@ -235,8 +237,9 @@ def _splits(choice: Choice, goal: Goal, groups: Mapping[int, str]) -> dict[int, 
         if goal.source_test == "keep" and read.case.split == "test" and number in groups
     }
     names = split_groups(
-        [groups[number] for number in kept], strata, goal.split, f"{goal.name}:{goal.seed}", fixed
-    )
+        [groups[number] for number in kept], strata, goal.split, f"{goal.name}:{goal.seed}", fixed,
+        [choice.samples(number) for number in kept],
+    )  # fmt: skip
     return dict(zip(kept, names, strict=True))
 
 
@@ -254,7 +257,7 @@ def _told(
     kept = choice.kept
     rows = [
         case_row(choice.reads[n], choice.marks[n], patient_key(goal, choice.reads[n]), groups[n],
-                 splits[n])
+                 splits[n], choice.slices.get(n))
         for n in kept
     ]  # fmt: skip
     dropped = [

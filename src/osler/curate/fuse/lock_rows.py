@@ -12,6 +12,7 @@ from .choosing import Choice, dimension_of
 from .goal import Goal
 from .plan import Plan
 from .scanning import Read
+from .slicing import samples_in
 
 
 def source_rows(goal: Goal, plan: Plan, choice: Choice, catalog: Catalog) -> list[dict[str, Any]]:
@@ -54,11 +55,16 @@ def _facts(record: Dataset | None) -> dict[str, Any]:
 
 
 def case_row(
-    read: Read, marks: list[dict[str, Any]], patient_key: str, group: str, split: str
+    read: Read,
+    marks: list[dict[str, Any]],
+    patient_key: str,
+    group: str,
+    split: str,
+    slices: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """A case that is kept."""
+    """A case that is kept; ``slices`` where it is a volume that becomes slices."""
     told, case = read.told, read.case
-    return {
+    row = {
         "dataset": read.source.dataset,
         "case": case.key,
         "files": _files(read),
@@ -83,6 +89,7 @@ def case_row(
         "annotation_licence": read.source.annotation_licence,
         "annotations": [{k: v for k, v in mark.items() if k != "centres"} for mark in marks],
     }
+    return row if slices is None else {**row, "slices": dict(slices)}
 
 
 def drop_row(read: Read, code: str, reason: str, group: str) -> dict[str, Any]:
@@ -104,7 +111,10 @@ def _files(read: Read) -> list[dict[str, Any]]:
 def totals_of(
     rows: Sequence[Mapping[str, Any]], dropped: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Counts that add up: each case is in one dataset, modality, dimension and split."""
+    """Counts of cases that add up: each is in one dataset, modality, dimension and split.
+
+    ``samples`` counts what the cases give: a volume that becomes slices gives many.
+    """
     targets: Counter[str] = Counter()
     for row in rows:
         targets.update({name for mark in row["annotations"] for name in mark.get("targets", ())})
@@ -115,6 +125,9 @@ def totals_of(
     return {
         "found": len(rows) + len(dropped),
         "kept": len(rows),
+        "samples": sum(map(samples_in, rows)),
+        "slices": sum(samples_in(row) for row in rows if row.get("slices")),
+        "volumes_as_slices": sum(bool(row.get("slices")) for row in rows),
         "dropped": dict(sorted(Counter(row["code"] for row in dropped).items())),
         "patients": len({row["patient_group"] for row in rows}),
         "datasets": by("dataset"),

@@ -28,6 +28,7 @@ from .intensity import intensity_of
 from .journal import stamp
 from .layouts import layout_named
 from .looks import looks_of, packed
+from .planes import content_planes, label_planes
 from .suv import as_asked
 
 _OTHER_CODE = frozenset({"making", "export"})
@@ -153,6 +154,8 @@ def read_case(source: Source, case: Case) -> dict[str, Any]:
         return {"fault": ["file-unreadable", without_folder(str(error), source.folder)]}
     image = loaded.image
     identity = identity_of(image)
+    intensity = intensity_of(image, loaded.modality)
+    volume = image.axes in ("xyz", "xyzc")
     return {
         "pixels": identity.pixels_sha256,
         "orbit": identity.orbit_sha256,
@@ -163,10 +166,11 @@ def read_case(source: Source, case: Case) -> dict[str, Any]:
         "axes": image.axes,
         "shape": list(image.shape),
         "dtype": str(image.pixels.dtype),
-        "intensity": plain(intensity_of(image, loaded.modality)),
+        "intensity": plain(intensity),
+        "content": content_planes(image, intensity.unit) if volume else None,
         "detail": plain(loaded.detail),
         "flags": sorted({*case.flags, *loaded.flags}),
-        "annotations": [summary(one) for one in loaded.annotations],
+        "annotations": [summary(one, volume) for one in loaded.annotations],
     }
 
 
@@ -177,16 +181,19 @@ def without_folder(sentence: str, folder: Path) -> str:
     return sentence
 
 
-def summary(annotation: Annotation) -> dict[str, Any]:
+def summary(annotation: Annotation, volume: bool = False) -> dict[str, Any]:
     """An annotation without its arrays: enough to align it, and a hash of all of it.
 
     ``value`` is that of the annotation where it is small; of a mask the labels that occur, with
-    their voxels in ``voxels`` and where they lie in ``centres`` (:func:`histogram_of`); of objects
-    their labels.
+    their voxels in ``voxels``, where they lie in ``centres`` (:func:`histogram_of`) and, on a
+    ``volume``, their axial planes in ``planes``; of objects their labels.
     """
     value, voxels, centres = annotation.value, None, None
+    planes = None
     if annotation.kind == "mask":
-        value, voxels, centres = histogram_of(np.asarray(value))
+        mask = np.asarray(value)
+        value, voxels, centres = histogram_of(mask)
+        planes = label_planes(mask, value) if volume else None
     elif annotation.kind in ("boxes", "instances", "keypoints"):
         value = [{"label": one["label"]} for one in value]
     return {
@@ -198,6 +205,7 @@ def summary(annotation: Annotation) -> dict[str, Any]:
         "value": plain(value),
         "voxels": voxels,
         "centres": centres,
+        "planes": planes,
         "sha256": value_hash(annotation.value),
     }
 

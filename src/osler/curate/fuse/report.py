@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .choosing import REASONS
 from .sample import Sample
+from .slicing import samples_in
 
 SHARE = 0.5
 """A source that holds more than this of a modality is told in the report."""
@@ -27,7 +28,9 @@ def report_of(lock: Mapping[str, Any], samples: Sequence[Sample]) -> dict[str, A
             "with_files": sum(bool(one.image.uri) for one in samples),
             "recipes": sum("recipe" in one.flags for one in samples),
             "local_only": sum("local-only" in one.flags for one in samples),
+            "slices": sum("slice" in one.flags for one in samples),
         },
+        "slices": _slices(rows),
         "sources": [_source(one) for one in lock["sources"]],
         "table": _table(rows),
         "splits": _splits(rows),
@@ -51,13 +54,50 @@ def _source(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: row[key] for key in _SOURCE}
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Samples by source, modality and split."""
-    counts = Counter((row["dataset"], row["modality"], row["split"]) for row in rows)
+def _slices(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Volumes that became slices, by source: by which rule, how many planes, how many of them kept.
+
+    ``left_out`` counts volumes of which something is said that does not hold for a slice, by kind.
+    """
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        if row.get("slices"):
+            found.setdefault(row["dataset"], []).append(row["slices"])
     return [
-        {"dataset": dataset, "modality": modality, "split": split, "samples": count}
-        for (dataset, modality, split), count in sorted(counts.items())
+        {
+            "dataset": dataset,
+            "rule": cut[0]["rule"],
+            "volumes": len(cut),
+            "planes": sum(one["of"] for one in cut),
+            "slices": sum(one["count"] for one in cut),
+            "left_out": dict(sorted(Counter(k for one in cut for k in one["left_out"]).items())),
+        }
+        for dataset, cut in sorted(found.items())
     ]
+
+
+def _weighed(
+    rows: Sequence[Mapping[str, Any]], key: Callable[[Mapping[str, Any]], Any]
+) -> Counter[Any]:
+    """Samples by ``key``: a volume counts as its slices where it became such."""
+    counts: Counter[Any] = Counter()
+    for row in rows:
+        counts[key(row)] += samples_in(row)
+    return counts
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Samples, and the cases that give them, by source, modality and split."""
+
+    def place(row: Mapping[str, Any]) -> tuple[str, str, str]:
+        return row["dataset"], row["modality"], row["split"]
+
+    cases, counts = Counter(map(place, rows)), _weighed(rows, place)
+    return [
+        {"dataset": key[0], "modality": key[1], "split": key[2], "samples": count,
+         "cases": cases[key]}
+        for key, count in sorted(counts.items())
+    ]  # fmt: skip
 
 
 def _splits(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -65,7 +105,7 @@ def _splits(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     groups: dict[str, set[str]] = {}
     for row in rows:
         groups.setdefault(row["split"], set()).add(row["patient_group"])
-    counts = Counter(row["split"] for row in rows)
+    counts = _weighed(rows, lambda row: row["split"])
     owners = Counter(group for held in groups.values() for group in held)
     return [
         {
@@ -100,7 +140,7 @@ def shares_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The largest source of each modality; ``flag`` where it holds more than half of several."""
     by: dict[str, Counter[str]] = {}
     for row in rows:
-        by.setdefault(row["modality"], Counter())[row["dataset"]] += 1
+        by.setdefault(row["modality"], Counter())[row["dataset"]] += samples_in(row)
     found = []
     for modality, counts in sorted(by.items()):
         dataset, count = min(counts.items(), key=lambda one: (-one[1], one[0]))
@@ -119,7 +159,7 @@ def shares_of(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _labels(lock: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """For each target and source: in how many samples it was looked for, and in how many found."""
+    """For each target and source: in how many cases it was looked for, and in how many found."""
     names = {
         family: [one["name"] for one in lock["targets"][family]] for family in ("pixel", "image")
     }

@@ -23,6 +23,7 @@ def split_groups(
     fractions: Mapping[str, float],
     seed: object,
     fixed: Mapping[str, str] | None = None,
+    sizes: Sequence[int] | None = None,
 ) -> list[str]:
     """The split of each case, by its group.
 
@@ -39,6 +40,8 @@ def split_groups(
         Anything; equal seeds give equal splits, in whatever order the cases come.
     fixed
         Splits of groups that are given beforehand.
+    sizes
+        How many samples each case gives; None: one.
 
     Raises
     ------
@@ -47,9 +50,9 @@ def split_groups(
     """
     names = checked_fractions(fractions)
     held: dict[str, Counter[Hashable]] = {}
-    for group, kinds in zip(groups, strata, strict=True):
-        held.setdefault(group, Counter())[None] += 1  # None: a case, of whatever kind
-        held[group].update(set(kinds))
+    for group, kinds, size in zip(groups, strata, sizes or [1] * len(groups), strict=True):
+        held.setdefault(group, Counter())[None] += size  # None: a sample, of whatever kind
+        held[group].update(dict.fromkeys(kinds, size))
     total: Counter[Hashable] = Counter()
     for counts in held.values():
         total.update(counts)

@@ -73,7 +73,7 @@ def store(image: Image, folder: Path, part: str) -> tuple[str, str, str]:
 
 
 def _storable(image: Image) -> tuple[Image, str]:
-    pixels = _narrowed(image.pixels)
+    pixels = narrowed(image.pixels)
     image = replace(image, pixels=pixels, patient="", source="", meta=_kept(image.meta))
     if image.axes == "xyzc":  # NIfTI's own colour is 8-bit RGB only
         return replace(image, axes="xyzt"), ".nii.gz"
@@ -91,7 +91,7 @@ def _kept(meta: Mapping[str, str]) -> dict[str, str]:
     return {"frame_seconds": meta["frame_seconds"]} if "frame_seconds" in meta else {}
 
 
-def _narrowed(pixels: NDArray[Any]) -> NDArray[Any]:
+def narrowed(pixels: NDArray[Any]) -> NDArray[Any]:
     """Types that every format has: 8 and 16 bits, 32-bit integers, single precision."""
     if pixels.dtype == bool:
         return pixels.astype(np.uint8)

@@ -181,6 +181,17 @@ GROUPS = (
                 {"mix": "are split like the others", "keep": "stay test cases"},
                 "mix",
             ),
+            Field(
+                "slices",
+                "Slices of volumes",
+                "choice",
+                "",
+                {
+                    "": "are taken where they show something",
+                    "targets": "are taken where they show a target",
+                    "all": "are all taken",
+                },
+            ),
             Field("intensity", "Units of intensity", "pairs", f"CT HU; one of {UNITS}"),
             Field(
                 "on_fault",

@@ -35,11 +35,10 @@ def _class_of(work: Work, sample: Sample) -> str | None:
     if work.options.reader:
         marks = tuple(one for one in marks if one.reader == work.options.reader)
     if not marks:
-        several = marks_of(sample, "multilabel")
-        work.leave_out(
-            sample,
-            "may belong to several classes, which folders cannot say" if several else "no class",
-        )
+        several = "may belong to several classes, which folders cannot say"
+        none = "is a slice, and the class of a volume is not that of each slice"
+        none = none if "slice" in sample.flags else "no class"
+        work.leave_out(sample, several if marks_of(sample, "multilabel") else none)
         return None
     names = {one.value for one in marks}
     if len(names) > 1:

@@ -56,9 +56,14 @@ def passed_on(
 def write_manifest(fused: FusedSet, withheld: Mapping[str, str], folder: Path) -> None:
     """``manifest.jsonl``: for each withheld sample where it is from and what its files hash to.
 
-    Whoever has got the dataset by its own route finds the files by their SHA-256.
+    Whoever has got the dataset by its own route finds the files by their SHA-256. Of the slices of
+    a volume the first lists its files; the others name that one in ``files_of``.
     """
     files = {(one["dataset"], one["case"]): one["files"] for one in fused.lock["cases"]}
+    first: dict[tuple[str, str], str] = {}
+    for one in fused.samples:
+        if one.sample_id in withheld and "slice" in one.flags:
+            first.setdefault((one.dataset, one.case), one.sample_id)
     lines = [
         json.dumps(
             {
@@ -71,7 +76,7 @@ def write_manifest(fused: FusedSet, withheld: Mapping[str, str], folder: Path) -
                 "patient_group": one.patient_group,
                 "licence": one.licence,
                 "withheld": withheld[one.sample_id],
-                "files": files.get((one.dataset, one.case), []),
+                **_files(one, files.get((one.dataset, one.case), []), first),
                 "pixels_sha256": one.image.pixels_sha256,
             },
             ensure_ascii=False,
@@ -81,6 +86,13 @@ def write_manifest(fused: FusedSet, withheld: Mapping[str, str], folder: Path) -
     ]
     if lines:
         write_text(folder / "manifest.jsonl", "\n".join(lines) + "\n")
+
+
+def _files(
+    sample: Sample, files: list[Mapping[str, object]], first: Mapping[tuple[str, str], str]
+) -> dict[str, object]:
+    lister = first.get((sample.dataset, sample.case), sample.sample_id)
+    return {"files": files} if lister == sample.sample_id else {"files_of": lister}
 
 
 OWN_USE = """# Not to be passed on

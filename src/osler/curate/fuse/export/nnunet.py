@@ -2,7 +2,8 @@
 
 Format: documentation/dataset_format.md of nnU-Net 2 (Isensee et al., Nature Methods 18, 2021). Our
 train and val become the training cases, with ``splits_final.json`` for one fold that keeps patient
-groups together; test stays apart.
+groups together; test stays apart. A slice of a volume is written as a volume of one plane, which
+keeps its values and its place, and for which nnU-Net plans its 2D configuration.
 
 A case in which some class was not looked for has background that nobody vouches for: there 0
 becomes the *ignore* label, on which nnU-Net computes no loss. So does a class that holds another
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 
 from osler.core import InputError, write_bytes, write_json
 
+from ..cutting import as_volume
 from ..sample import Sample
 from .contents import Work, read_file, suffix_of
 from .nnunet_check import check_nnunet
@@ -126,7 +128,12 @@ def _one_shape(samples: list[Sample]) -> _Shape:
 
 
 def _flat(sample: Sample) -> bool:
-    return sample.image.axes.startswith("YX")
+    return sample.image.axes.startswith("YX") and not is_slice(sample)
+
+
+def is_slice(sample: Sample) -> bool:
+    """Whether a picture is a plane of a volume, with its place in it."""
+    return "slice" in sample.flags and sample.image.affine is not None
 
 
 def _channels(sample: Sample) -> tuple[str, ...]:
@@ -164,6 +171,9 @@ def _case_names(samples: list[Sample]) -> dict[str, str]:
 
 def _write_image(work: Work, sample: Sample, folder: Path, name: str, shape: _Shape) -> None:
     ending = suffix_of(sample.image.uri)
+    if is_slice(sample):
+        _write_slice(work, sample, folder, name)
+        return
     if shape.flat or _count(sample) == 1:
         work.put(sample.image.uri, sample.image.sha256, folder / f"{name}_0000{ending}")
         return
@@ -175,6 +185,16 @@ def _write_image(work: Work, sample: Sample, folder: Path, name: str, shape: _Sh
         _save_volume(pixels, image.affine, folder / f"{name}_{number:04d}.nii.gz")
 
 
+def _write_slice(work: Work, sample: Sample, folder: Path, name: str) -> None:
+    read_file(work.fused.folder, sample.image.uri, sample.image.sha256)
+    image = work.fused.image(sample)
+    assert image.affine is not None  # is_slice saw it
+    planes = image.pixels[..., np.newaxis] if image.axes == "yx" else image.pixels
+    for number in range(planes.shape[-1]):
+        pixels, affine = as_volume(planes[..., number], image.affine)
+        _save_volume(pixels, affine, folder / f"{name}_{number:04d}.nii.gz")
+
+
 def _write_labels(
     work: Work, sample: Sample, labels: NDArray[np.int64], folder: Path, name: str
 ) -> None:
@@ -183,6 +203,8 @@ def _write_labels(
         write_bytes(folder / f"{name}.png", encode_png(labels.astype(kind)))
     else:
         affine = np.asarray(sample.image.affine, dtype=np.float64).reshape(4, 4)
+        if is_slice(sample):
+            labels, affine = as_volume(labels, affine)
         _save_volume(labels.astype(kind), affine, folder / f"{name}.nii.gz")
 
 
@@ -220,7 +242,7 @@ def _describe(work: Work, root: Path, shape: _Shape, names: dict[str, str], igno
             "channel_names": {str(number): name for number, name in enumerate(shape.channels)},
             "labels": labels,
             "numTraining": len(training),
-            "file_ending": suffix_of(first.image.uri),
+            "file_ending": ".nii.gz" if not shape.flat else suffix_of(first.image.uri),
             "name": work.name,
             "licence": "per case; see attribution.md",
         },
@@ -236,6 +258,7 @@ def _describe(work: Work, root: Path, shape: _Shape, names: dict[str, str], igno
                 "sample_id": one.sample_id,
                 "dataset": one.dataset,
                 "case": one.case,
+                "frame": one.frame,
                 "split": one.split,
                 "patient_group": one.patient_group,
                 "licence": one.licence,
