@@ -66,10 +66,12 @@ def search(
 ) -> None:
     """Find datasets by a question in plain words, by limits, or both.
 
-    The question may name modalities, body parts, diseases, tasks, years ("since 2020"), sizes
-    ("more than 1000 images"), licences ("for commercial use"), access ("no registration"), hosts
-    ("on Zenodo") and what it does not want ("not CT", "without MRI"). Slips of the pen are mended
-    and said. Limits given as options are hard; a hit that fails one thing asked for is marked.
+    The question may name modalities, body parts, diseases, tasks, years
+    ("since 2020"), sizes ("more than 1000 images"), licences ("for commercial
+    use"), access ("no registration"), hosts ("on Zenodo") and what it does
+    not want ("not CT", "everything except X and Y"). Slips of the pen are
+    mended and said. Limits given as options are hard; a hit that fails one
+    thing asked for is marked.
     """
     from osler.curate.catalog.search import cached_index
 
@@ -205,6 +207,8 @@ def _clean(handle: Any, name: str) -> Iterator[str]:
         number += 1
         if len(line) > LONGEST_LINE:
             raise BadFileError(name, f"line {number} is longer than {LONGEST_LINE:,} characters")
+        if "\0" in line:
+            raise BadFileError(name, f"line {number} is no text", "give one question a line")
         text = line.rstrip("\r\n")
         if text.strip():
             yield text
