@@ -150,7 +150,7 @@ def _narrow(found: list[tuple[Sense, str]]) -> list[tuple[Sense, str]]:
         ):
             continue
         kept.append((sense, words))
-    return kept
+    return kept or found  # each may make the other exact: the knee, and its cartilage
 
 
 def _targets(found: list[tuple[Sense, str]], placed: bool) -> list[Constraint]:
