@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from osler.core import plain, printable
+from osler.core import InputError, plain, printable
 
 if TYPE_CHECKING:
     from osler.curate.fuse.run import Ran
@@ -52,6 +52,8 @@ def lock(
     if check is not None:
         _check(goal, check, as_json)
         return
+    if out.resolve() == goal.resolve():
+        raise InputError(f"{out} is the goal itself; name another file for the lock")
     from osler.curate.fuse.goal import read_goal
     from osler.curate.fuse.lock import lock_goal
     from osler.curate.fuse.lock_file import lock_digest

@@ -95,6 +95,8 @@ def show_checked(found: Checked) -> None:
                 *map(printable, (one.native, one.name, str(one.cases), one.means, one.status))
             )
         say.print(table)
+    if any(one.status == "unmapped" for one in found.labels):
+        say.print('unmapped labels are ignored until "labels" in the goal says what they are')
     if found.flags:
         say.print(f"flags: {_counts(found.flags)}")
     for fault in found.faults:

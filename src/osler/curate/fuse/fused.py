@@ -106,7 +106,10 @@ def open_set(folder: str | Path) -> FusedSet:
         raise BadFileError(
             folder, f"is no fused set of this version ({error!r})", "build it again"
         ) from error
-    return FusedSet(folder, samples, targets, by_id, _json(folder / "lock.json"))
+    lock = _json(folder / "lock.json")
+    if not isinstance(lock, dict) or not isinstance(lock.get("sources"), list):
+        raise BadFileError(folder / "lock.json", "is no lock", "build the set again")
+    return FusedSet(folder, samples, targets, by_id, lock)
 
 
 def _json(path: Path) -> Any:
@@ -141,12 +144,16 @@ def write_samples(path: Path, samples: Sequence[Sample]) -> None:
             for sample in samples:
                 cells = {name: _cell(sample, name) for name in names}
                 rows.write(json.dumps(cells, ensure_ascii=False) + "\n")
-        with duckdb.connect(":memory:", config={"threads": 1}) as database:
-            database.execute(
-                f"COPY (FROM read_json({_quoted(lines)}, format='newline_delimited', "
-                f"columns={{{listed}}}, maximum_object_size=268435456)) "
-                f"TO {_quoted(table)} (FORMAT parquet, COMPRESSION zstd)"
-            )
+        try:
+            with duckdb.connect(":memory:", config={"threads": 1}) as database:
+                database.execute(
+                    f"COPY (FROM read_json({_quoted(lines)}, format='newline_delimited', "
+                    f"columns={{{listed}}}, maximum_object_size=268435456)) "
+                    f"TO {_quoted(table)} (FORMAT parquet, COMPRESSION zstd)"
+                )
+        except duckdb.IOException as error:
+            todo = "free some space and run the same command again"
+            raise BadFileError(path, "cannot be written", todo) from error
         write_bytes(path, table.read_bytes())
 
 

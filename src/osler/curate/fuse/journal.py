@@ -36,6 +36,9 @@ class Journal:
             self._database.execute("PRAGMA synchronous=NORMAL")
             for statement in _TABLES.split(";"):
                 self._database.execute(statement)
+        except sqlite3.OperationalError as error:
+            self._database.close()
+            raise _unwritten(path, error) from error
         except sqlite3.DatabaseError as error:
             self._database.close()
             raise BadFileError(
@@ -93,13 +96,23 @@ def open_journal(path: str | Path) -> Iterator[Journal]:
     Raises
     ------
     BadFileError
-        The file is no journal.
+        The file is no journal, or cannot be written (the disk is full).
     """
     journal = Journal(Path(path))
     try:
         yield journal
+    except sqlite3.Error as error:
+        raise _unwritten(journal.path, error) from error
     finally:
         journal.close()
+
+
+def _unwritten(path: Path, error: sqlite3.Error) -> BadFileError:
+    return BadFileError(
+        path,
+        f"cannot be read or written ({error})",
+        "free some space, end other runs that use it, and run the same command again",
+    )
 
 
 def stamp(path: Path) -> str:

@@ -15,6 +15,7 @@ from .journal import Journal
 
 SCHEMA = 1
 MAX_BYTES = 2 << 30
+_LISTS = ("cases", "dropped", "label_maps", "overlaps", "refused", "shared_patients", "sources")
 
 
 def journal_of(lock: Path) -> Path:
@@ -73,7 +74,9 @@ def read_lock(path: str | Path) -> dict[str, Any]:
             raise BadFileError(path, "is too large for a lock")
         content = path.read_text(encoding="utf-8")
         lock: dict[str, Any] = json.loads(content)
-        schema, _ = lock["schema"], (lock["cases"], lock["sources"], lock["targets"])
+        schema = lock["schema"]
+        if not all(isinstance(lock[name], list) for name in _LISTS):
+            raise TypeError("a part of a lock is no list")
     except OSError as error:
         raise BadFileError(
             path, f"cannot be read ({error.strerror})", "make one: osler fuse lock GOAL"
@@ -82,7 +85,11 @@ def read_lock(path: str | Path) -> dict[str, Any]:
         raise BadFileError(path, "is no lock", "make one: osler fuse lock GOAL") from error
     if schema != SCHEMA:
         raise BadFileError(path, f"is a lock of version {schema}, not {SCHEMA}", "lock again")
-    if lock_text(lock) != content or lock.get("digest") != content_digest(lock):
+    try:
+        same = lock_text(lock) == content and lock.get("digest") == content_digest(lock)
+    except (KeyError, TypeError, ValueError):
+        same = False
+    if not same:
         raise BadFileError(path, "was changed after it was written", "lock again")
     return lock
 

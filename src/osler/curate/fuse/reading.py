@@ -7,6 +7,7 @@ where the files lie or on the day.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -175,9 +176,13 @@ def read_case(source: Source, case: Case) -> dict[str, Any]:
 
 
 def without_folder(sentence: str, folder: Path) -> str:
-    """``sentence`` with paths told from the folder of the source: locks name no machine."""
-    for spelling in {str(folder), str(folder.resolve())}:
-        sentence = sentence.replace(f"{spelling}/", "").replace(spelling, ".")
+    """``sentence`` with paths told from the folder of the source: locks name no machine.
+
+    Only whole paths are taken out: a folder ``mn`` leaves ``pneumoniamnist.npz`` as it is.
+    """
+    for spelling in sorted({str(folder), str(folder.resolve())}, key=len, reverse=True):
+        whole = r"(?<![^\s'\"(:=])" + re.escape(spelling) + r"(?:(?P<in>/)|(?![\w-]|\.\w))"
+        sentence = re.sub(whole, lambda found: "" if found["in"] else ".", sentence)
     return sentence
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from osler.core import canonical_json, write_json
+from osler.core import BadFileError, canonical_json, write_json
 
 from ..sample import Sample
 from .contents import Work, read_file, suffix_of
@@ -81,7 +81,11 @@ def _write_part(work: Work, samples: list[Sample], path: Path) -> None:
         for sample in samples:
             table.execute(f"INSERT INTO samples VALUES ({marks})", _row(work, sample))  # noqa: S608
         target = str(path).replace("'", "''")
-        table.execute(f"COPY samples TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        try:
+            table.execute(f"COPY samples TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+        except duckdb.IOException as error:
+            todo = "free some space or choose another place"
+            raise BadFileError(path.name, "cannot be written", todo) from error
 
 
 def _row(work: Work, sample: Sample) -> list[Any]:

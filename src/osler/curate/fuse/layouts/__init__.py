@@ -50,10 +50,11 @@ def detect_layout(folder: Path) -> tuple[str, str]:
     found = {name: why for name in LAYOUTS if (why := layout_named(name).detect(folder))}
     if len(found) == 1:
         return next(iter(found.items()))
-    listing = "; ".join(f"{name}: {why}" for name, why in found.items()) or "none"
+    listing = "; ".join(f"{name}: {why}" for name, why in found.items())
+    what = f"{len(found)} of {len(LAYOUTS)} layouts ({listing})" if found else "no known layout"
     raise LayoutError(
         "layout-unknown",
         folder,
-        f"looks like {len(found)} of {len(LAYOUTS)} layouts ({listing})",
-        "name the layout of this source",
+        f"looks like {what}",
+        "name the layout of this source (osler fuse layouts)",
     )

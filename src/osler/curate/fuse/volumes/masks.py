@@ -162,8 +162,13 @@ def check_values(mask: NDArray[Any], allowed: Iterable[int], path: object, case:
             "mask-is-image", path, f"holds {len(strange)} values that are no labels", case=case
         )
     listing = ", ".join(f"{v} ({found[v]:,} voxels)" for v in strange[:_LISTED])
+    more = f" and {len(strange) - _LISTED} more" if len(strange) > _LISTED else ""
     raise LayoutError(
-        "label-value", path, f"holds labels that no dictionary explains: {listing}", case=case
+        "label-value",
+        path,
+        f"holds labels that no dictionary explains: {listing}{more}",
+        "name them where the source names its labels (dataset.json, or the option labels)",
+        case=case,
     )
 
 
