@@ -313,7 +313,6 @@ def test_every_part_of_a_lock_is_vouched_for(place: Place) -> None:
         ("fuse export set zzz -o out", "zzz"),
         ("fuse export set coco -o out", "no sample"),
         ("fuse export set class-folders -o foreign", "is there already"),
-        ("fuse export set class-folders -o set/x", "lies in the fused set"),
         ("fuse export set parquet -o out --modality ZZ", "modality"),
         ("fuse export set parquet -o out --modality CT", "CT"),
         ("fuse export set nnunet -o out --classes zz", "no mask"),

@@ -67,14 +67,12 @@ def export_set(
     Raises
     ------
     InputError
-        ``out`` is there already or lies in the set, no sample fits the format, or the set was
-        changed since it was built.
+        ``out`` is there already, no sample fits the format, or the set was changed since it was
+        built.
     """
     module, out, options = format_named(format), Path(out), options or Options()
     samples, withheld, dropped = passed_on(fused, options.own_use)
     samples = _of_modality(samples, options)
-    if out.resolve().is_relative_to(fused.folder.resolve()):
-        raise InputError(f"{out} lies in the fused set; name a folder outside of {fused.folder}")
     with new_folder(out) as folder:
         work = Work(fused, samples, withheld, folder, options, progress=progress)
         for why, n in sorted(dropped.items()):
