@@ -102,10 +102,8 @@ def _by_features(
         return
     owner = np.repeat(np.arange(len(planes)), counts)
     places = np.concatenate([plane.features.places for plane in planes])
-    upright = _keys(np.concatenate([plane.features.descriptors for plane in planes]))
-    glass = [mirrored(plane.features, plane.look.grey.shape[1]) for plane in planes]
-    reflected = _keys(np.concatenate([one.descriptors for one in glass]))
-    glass_places = np.concatenate([one.places for one in glass])
+    upright, _ = _keys(planes, mirror=False)
+    reflected, glass_places = _keys(planes, mirror=True)
     orders = [np.argsort(keys, kind="stable") for keys in upright]
     ends = np.cumsum([0, *counts])
     for start in range(0, len(planes), _BLOCK):
@@ -118,16 +116,31 @@ def _by_features(
             progress(stop - start)
 
 
-def _keys(descriptors: NDArray[np.float32]) -> list[NDArray[np.uint32]]:
-    """One key of 18 bits for each feature and table: sides of planes through the mean."""
+def _keys(
+    planes: Sequence[Plane], mirror: bool
+) -> tuple[list[NDArray[np.uint32]], NDArray[np.float32]]:
+    """One key of 18 bits for each feature and table (sides of planes through the mean), and places.
+
+    A block of planes at a time, so that memory holds keys and no projections of all features.
+    """
     normals = derive_rng("osler.fuse", "feature keys").standard_normal((128, _TABLES * _KEY_BITS))
-    # The mean of RootSIFT descriptors of natural pictures is nearly flat; its length is 0.8.
-    sides = (descriptors - np.float32(0.8 / np.sqrt(128))) @ normals.astype(np.float32) > 0
+    thin = normals.astype(np.float32)
     weights = (1 << np.arange(_KEY_BITS)).astype(np.uint32)
-    return [
-        (sides[:, start : start + _KEY_BITS] * weights).sum(1, dtype=np.uint32)
-        for start in range(0, _TABLES * _KEY_BITS, _KEY_BITS)
-    ]
+    keys: list[list[NDArray[np.uint32]]] = [[] for _ in range(_TABLES)]
+    places: list[NDArray[np.float32]] = []
+    for start in range(0, len(planes), _BLOCK):
+        some = [
+            mirrored(one.features, one.look.grey.shape[1]) if mirror else one.features
+            for one in planes[start : start + _BLOCK]
+        ]
+        places += [one.places for one in some]
+        # The mean of RootSIFT descriptors of natural pictures is nearly flat; its length is 0.8.
+        flat = np.concatenate([one.descriptors for one in some]) - np.float32(0.8 / np.sqrt(128))
+        sides = flat @ thin > 0
+        for table, held in enumerate(keys):
+            bits = sides[:, table * _KEY_BITS : (table + 1) * _KEY_BITS]
+            held.append((bits * weights).sum(1, dtype=np.uint32))
+    return [np.concatenate(held) for held in keys], np.concatenate(places)
 
 
 def _voted(
