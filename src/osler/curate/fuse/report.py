@@ -172,7 +172,8 @@ def _labels(lock: Mapping[str, Any]) -> list[dict[str, Any]]:
             family = "pixel" if mark["kind"] in pixel else "image"
             seen["looked"] |= {(family, name) for name in mark.get("annotated", ())}
             counts = mark.get("targets", {})
-            seen["found"] |= {(family, name) for name, count in counts.items() if count}
+            shown = {name for name, count in counts.items() if count}
+            seen["found"] |= {(family, one) for name in shown for one in (name, _whole(name))}
         looked.update((row["dataset"], *one) for one in seen["looked"])
         found.update((row["dataset"], *one) for one in seen["found"])
     kept = {one["dataset"]: one["kept"] for one in lock["sources"] if one["kept"]}
@@ -192,6 +193,12 @@ def _labels(lock: Mapping[str, Any]) -> list[dict[str, Any]]:
         for family in ("pixel", "image")
         for name in names[family]
     ]
+
+
+def _whole(name: str) -> str:
+    """What a side is a side of: an image that shows the left adrenal shows an adrenal."""
+    base, _, side = name.rpartition(":")
+    return base if side in ("left", "right") else name
 
 
 def _unmapped(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
