@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from osler.core import BadFileError, OslerError
 
-from .case import Case, Loaded, Source
+from .case import Annotation, Case, Loaded, Source
 from .faults import LayoutError
 from .labels import label_map_for
 from .layouts import detect_layout, layout_named
@@ -30,7 +32,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A native label: its name, how often it occurs in cases, and what Osler takes it for.
+    """A native label: its name, in how many cases it is there, and what Osler takes it for.
 
     ``status`` is exact, broader, narrower or unmapped; an unmapped label needs a word in the
     goal's ``labels``.
@@ -167,10 +169,22 @@ class _Seen:
                 held = self.labels.setdefault(
                     (one.kind, tuple(sorted(one.labels.items()))), Counter()
                 )
-                held["cases"] += 1
+                held.update(_shown(one))
 
     def _add(self, name: str, value: str) -> None:
         self.counts.setdefault(name, Counter())[value] += 1
+
+
+def _shown(annotation: Annotation) -> set[str]:
+    """Native labels that an annotation says are there, not those it only could have said."""
+    value = annotation.value
+    if annotation.kind == "mask":
+        return {str(one) for one in np.unique(value).tolist()}
+    if annotation.kind == "multilabel":
+        return {str(name) for name, state in value.items() if state == 1}
+    if annotation.kind in ("boxes", "instances", "keypoints"):
+        return {str(one["label"]) for one in value}
+    return {str(value)}
 
 
 def _labels(source: Source, seen: _Seen) -> tuple[tuple[Label, ...], list[Fault]]:
@@ -185,6 +199,6 @@ def _labels(source: Source, seen: _Seen) -> tuple[tuple[Label, ...], list[Fault]
             continue
         for one in mapped.entries:
             before = found.get((one.native, one.text))
-            cases = held["cases"] + (before.cases if before else 0)
+            cases = held[one.native] + (before.cases if before else 0)
             found[one.native, one.text] = Label(one.native, one.text, cases, one.key, one.status)
     return tuple(found.values()), faults
