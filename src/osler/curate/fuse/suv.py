@@ -17,7 +17,7 @@ from osler.images import Image
 from .case import Loaded
 from .faults import LayoutError
 
-_TODO = "add what is missing to the header from the scan protocol, or use the set in Bq/mL"
+_REMEDY = "add what is missing to the header from the scan protocol, or use the set in Bq/mL"
 
 
 def to_suv(image: Image, case: str = "") -> Image:
@@ -40,10 +40,10 @@ def to_suv(image: Image, case: str = "") -> Image:
     if image.unit == "SUV" and meta.get("suv_type", "BW") in ("", "BW"):
         return image
     if meta.get("suv_missing"):
-        raise LayoutError("suv", where, f"lacks {meta['suv_missing']}", _TODO, case=case)
+        raise LayoutError("suv", where, f"lacks {meta['suv_missing']}", _REMEDY, case=case)
     if not meta.get("suv_factor") and not meta.get("suv_factors"):
         raise LayoutError(
-            "suv", where, "states nothing that its SUV could be computed from", _TODO, case=case
+            "suv", where, "states nothing that its SUV could be computed from", _REMEDY, case=case
         )
     if meta.get("suv_factor"):
         factor = np.float64(meta["suv_factor"])
@@ -53,7 +53,7 @@ def to_suv(image: Image, case: str = "") -> Image:
         factors = np.array(meta["suv_factors"].split(), np.float64)
         if not image.is_volume or image.shape[2] != factors.size:
             raise LayoutError(
-                "suv", where, "lacks one factor for each slice as it lies", _TODO, case=case
+                "suv", where, "lacks one factor for each slice as it lies", _REMEDY, case=case
             )
         shape = (1, 1, -1) + (1,) * (image.pixels.ndim - 3)
         pixels = (image.pixels * factors.reshape(shape)).astype(np.float32)
