@@ -53,7 +53,7 @@ def serving(**facts: Any) -> Iterator[str]:
     from osler.web import create_app
 
     app = create_app(**facts)
-    app.state.library.warm()
+    app.state.holdings.warm()
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

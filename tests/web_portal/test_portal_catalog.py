@@ -365,7 +365,7 @@ def test_two_hundred_readers_at_once_lose_nothing() -> None:
     """Over real connections, to pages that nobody has asked for before: 200 answers, all equal."""
     uvicorn = pytest.importorskip("uvicorn")
     app = create_app()
-    app.state.library.warm()
+    app.state.holdings.warm()
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

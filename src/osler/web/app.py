@@ -89,7 +89,7 @@ def create_app(
             room.queue.close()
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan)
-    app.state.room, app.state.library = room, library
+    app.state.room, app.state.holdings = room, library
     cache = Cache()
     app.include_router(home_routes(library, pages, cache, bool(runs), partial(_reviews, room)))
     app.include_router(catalog_routes(library, pages, cache))

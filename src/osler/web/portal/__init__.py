@@ -2,8 +2,8 @@
 
 from .cache import Cache
 from .catalog import catalog_routes
+from .holdings import Library
 from .home import home_routes
-from .library import Library
 from .plans import plan_routes
 from .reports import run_routes
 from .runs import RunFolders, holds_runs

@@ -25,7 +25,7 @@ from .cache import Cache, Made, answer, made
 from .charts import charts, years
 from .dataset import Neighbours, dataset_page
 from .export import csv_of, json_of
-from .library import Library
+from .holdings import Library
 from .selection import ORDERS, VIEWS, Selection, selection_from
 
 POLICY = (

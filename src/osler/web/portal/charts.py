@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .library import Library
+from .holdings import Library
 from .selection import Selection
 from .words import FIELDS, word
 

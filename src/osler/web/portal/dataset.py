@@ -11,7 +11,7 @@ from osler.curate.catalog.record import Dataset
 from osler.curate.catalog.words import ACCESS, FLAGS, RELATIONS
 from osler.curate.fuse.access import how_to_get
 
-from .library import licence_class
+from .holdings import licence_class
 from .selection import Selection
 from .similar import Likeness
 from .words import SERIOUS, safe_link, size, word

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from ..pages import Pages
 from .cache import Cache, Made, answer, made
 from .catalog import HTML, POLICY
-from .library import Library
+from .holdings import Library
 from .selection import Selection
 
 TRIES = (

@@ -11,7 +11,7 @@ from osler.curate.catalog.record import Dataset
 from osler.curate.fuse.plan import Candidate, LeftOut, Plan
 from osler.curate.fuse.totals import Total
 
-from .library import licence_class
+from .holdings import licence_class
 from .words import UNITS, size, word
 
 NEAR_MOST = 100

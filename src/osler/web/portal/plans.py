@@ -19,7 +19,7 @@ from .cache import Cache, Made, answer, made
 from .catalog import HTML, POLICY
 from .goal_fields import GROUPS
 from .goal_form import OWN_JSON, Wish, wish_from
-from .library import Library
+from .holdings import Library
 from .plan_page import comparison, plan_values
 
 SIDE_MOST = 6000
