@@ -126,8 +126,8 @@ def _application(
             if value is not None:
                 raise InputError(f"{option} is for a queue; name a queue.sqlite or a round as well")
         web = create_app(hosts=hosts, any_address=host not in LOOPBACK, runs=folders)
-        say = {"url": "", "datasets": len(web.state.library.records), "runs": len(folders)}
-        web.state.library.warm()
+        say = {"url": "", "datasets": len(web.state.holdings.records), "runs": len(folders)}
+        web.state.holdings.warm()
         return web, say, "/runs" if folders else "/"
     folder = _image_folder(place, queue, images)
     _check_images(queue, folder)
