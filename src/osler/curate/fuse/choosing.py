@@ -148,7 +148,21 @@ def drop_copies(choice: Choice, links: Sequence[Link], near: bool) -> None:
                 what = "the same picture as" if exact else "a changed copy or a part of"
                 said = agree(choice.marks, number, best, "turned" if exact else "near")
                 says = "" if said is not False else "; their labels differ"
-                choice.drop(number, code, f"{what} {choice.name(best)}, which is kept{says}")
+                lost = _lost(choice, number, best)
+                choice.drop(number, code, f"{what} {choice.name(best)}, which is kept{says}{lost}")
+
+
+def _lost(choice: Choice, number: int, best: int) -> str:
+    """What only the dropped copy had annotated: it goes with it, so it is told."""
+
+    def annotated(one: int) -> set[str]:
+        return {name for mark in choice.marks.get(one, []) for name in mark.get("annotated", ())}
+
+    names = sorted(annotated(number) - annotated(best))
+    if not names:
+        return ""
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f"; what only this copy annotates is not joined to it: {', '.join(names[:4])}{more}"
 
 
 def _joined(links: Sequence[Link], kinds: set[str], choice: Choice) -> list[list[int]]:
