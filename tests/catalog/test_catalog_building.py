@@ -262,8 +262,8 @@ def test_a_licence_that_is_not_confirmed_counts_as_unknown_and_is_shown() -> Non
 def test_the_licence_of_the_slides_is_not_that_of_the_scans(name: str) -> None:
     record = load_catalog().by_id()[name]
     assert "idc_lacks_claimed_modality" in record.flags
-    assert (record.licences, record.licence_source) == ((), "")
-    assert record.facts[MADE_BY][licensing.SAID]["why"] == licensing.PARTLY
+    assert record.licences
+    assert licensing.PARTLY in record.licence_source
 
 
 def test_a_mammogram_of_a_collection_is_an_x_ray() -> None:

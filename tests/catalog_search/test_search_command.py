@@ -16,6 +16,12 @@ from osler.cli.main import app
 from osler.core import OslerError
 
 
+@pytest.fixture(autouse=True)
+def _as_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker of the tests has no arguments, and without any only the verbs are listed."""
+    monkeypatch.setattr(sys, "argv", ["osler", "catalog", "search"])
+
+
 def run(*arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, ["catalog", "search", *arguments], input=stdin)
 

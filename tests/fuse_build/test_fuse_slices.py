@@ -339,8 +339,8 @@ def test_other_exports_hold_every_slice(fused: FusedSet, tmp_path: Path) -> None
             members += tar.getnames()
     assert (len(members), len(set(members))) == (3 * 96, 3 * 96)
     table = f"read_parquet('{tmp_path}/parquet/data/*.parquet')"
-    rows = duckdb.execute(f"SELECT count(*), count(DISTINCT sample_id) FROM {table}").fetchone()
-    assert rows == (96, 96)
+    rows = duckdb.execute(f"SELECT count(*), count(DISTINCT sample_id) FROM {table}").fetchall()
+    assert rows == [(96, 96)]
     assert len(open_set(tmp_path / "croissant").samples) == 96
     with pytest.raises(InputError, match="the class of a volume is not that of each slice"):
         export_set(fused, "class_folders", tmp_path / "folders")

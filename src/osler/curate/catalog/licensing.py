@@ -100,11 +100,12 @@ def confirmed(record: Dataset) -> Dataset:
 LACKING = "idc_lacks_claimed_modality"
 """Flag of a collection of which Imaging Data Commons holds not every stated modality."""
 PARTLY = "of what Imaging Data Commons holds; it has no series of a modality stated here"
-"""Why the licence of such a collection does not count: the rest may be under other terms."""
+"""What the licence of such a collection is of: the rest may be under other terms (a plan holds it
+unknown)."""
 
 
 def _partly(record: Dataset) -> Dataset:
-    """Without the licence of series that are not all of it (heads of TCGA: slides only)."""
-    if LACKING not in record.flags or not record.licences:
+    """With the word that the licence is not that of all of it (heads of TCGA: slides only)."""
+    if LACKING not in record.flags or not record.licences or PARTLY in record.licence_source:
         return record
-    return unconfirmed(record, record.licences, (), PARTLY, record.licence_source)
+    return replace(record, licence_source=f"{record.licence_source}, {PARTLY}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 
+from osler.curate.catalog.licensing import PARTLY
 from osler.curate.catalog.record import Dataset
 from osler.curate.catalog.vocabulary import Kind, broader, narrower, term
 from osler.curate.licences import UNKNOWN, Licence, SourceTerms, licences_named
@@ -60,10 +61,14 @@ def licences_of(texts: Iterable[str]) -> tuple[Licence, ...]:
 
 
 def terms_of(dataset: Dataset, accepted: bool = False) -> SourceTerms:
-    """What ``dataset`` allows: the licences of its images and, if stated, of its annotations."""
+    """What ``dataset`` allows: the licences of its images and, if stated, of its annotations.
+
+    A licence that is known of a part of the images only is none for the whole.
+    """
+    whole = PARTLY not in dataset.licence_source
     return SourceTerms(
         dataset.id,
-        licences_of(dataset.licences),
+        licences_of(dataset.licences if whole else ()),
         licences_of(dataset.annotation_licences) if dataset.annotation_licences else None,
         dataset.name,
         dataset.urls[0] if dataset.urls else "",

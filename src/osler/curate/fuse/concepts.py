@@ -146,7 +146,7 @@ def wider(key: str, *, inside: bool = True) -> tuple[str, ...]:
     Examples
     --------
     >>> wider("kidney:left"), wider("kidney_tumour:left")
-    (('kidney',), ('kidney_tumour', 'kidney_mass:left', 'kidney:left'))
+    (('kidney',), ('kidney_tumour', 'tumour', 'kidney_mass:left', 'kidney:left'))
     """
     id, _, side = key.partition(":")
     meaning = meanings().get(id)

@@ -14,7 +14,7 @@ from typing import Any
 
 from osler.curate.licences import licence_named
 
-from ..licensing import LACKING, PARTLY, confirmed, unconfirmed
+from ..licensing import LACKING, PARTLY, confirmed
 from ..merging import changed
 from ..record import Dataset
 from ..vocabulary import narrower, term
@@ -123,7 +123,7 @@ def _enriched(
         source = f"{key} (series of the collection itself)"
         told = with_facts(confirmed(record), key, facts)
         if LACKING in record.flags and not _holds_all(record, facts):
-            return unconfirmed(told, own, annotations, PARTLY, source)
+            source = f"{source}, {PARTLY}"
         return replace(
             changed(told, "licences", own), annotation_licences=annotations, licence_source=source
         )
