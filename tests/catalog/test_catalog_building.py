@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -72,10 +73,10 @@ def test_every_row_keeps_its_line_its_section_and_what_it_says(source: Path) -> 
 
 def test_a_second_build_and_the_shipped_file_are_byte_identical(source: Path) -> None:
     assert jsonl(build(source)) == jsonl(build(source))
-    try:
-        done = enriched(build(source))
-    except InputError as error:
-        pytest.skip(str(error))
+    for module in ("idc_index_data", "medmnist", "torch_em"):
+        if find_spec(module) is None:
+            pytest.skip(f"{module} is not installed (test environment only)")
+    done = enriched(build(source))
     if done.missing:
         pytest.skip(f"not installed: {', '.join(done.missing)}")
     if dict(done.versions) != {

@@ -245,14 +245,10 @@ def _check_reference(
 ) -> None:
     """A frame must lie on a slice that it says it was derived from, if it says so."""
     derived = group(ds, number, "DerivationImageSequence")
-    stated = [] if derived is None else [
-        uid for one in raw(derived, "SourceImageSequence") or ()
-        if (uid := text(one, "ReferencedSOPInstanceUID"))
-    ]  # fmt: skip
-    if not stated or slices.uids[index] in ("", *stated):
+    references = () if derived is None else raw(derived, "SourceImageSequence") or ()
+    where = slices.elsewhere(index, references)
+    if not where:
         return
-    spots = [spot for uid in stated for spot in slices.at(uid)]
-    where = f"slice {spots[0]}" if spots else "an image that is not in the series"
     raise LayoutError(
         "frame-order",
         path,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
+
+from pydicom import Dataset
 
 from osler.core import BadFileError
 from osler.images import Image, SeriesError
 from osler.images.dicom import read_dataset
 from osler.images.dicom_geometry import Placement, placement, stack
-from osler.images.dicom_tags import whole
+from osler.images.dicom_tags import text, whole
 from osler.images.series import slice_times
 
 from ..case import Case, Source
@@ -39,6 +41,17 @@ class Slices:
     def at(self, uid: str) -> list[int]:
         """Indices of the slices of this image object."""
         return [index for index, own in enumerate(self.uids) if own == uid]
+
+    def elsewhere(self, index: int, references: Iterable[Dataset]) -> str:
+        """Where what lies on slice ``index`` says it belongs, if that is another place.
+
+        ``references`` are items of an image reference sequence. Empty: they fit, or say nothing.
+        """
+        stated = [uid for one in references if (uid := text(one, "ReferencedSOPInstanceUID"))]
+        if not stated or self.uids[index] in ("", *stated):
+            return ""
+        spots = [spot for uid in stated for spot in self.at(uid)]
+        return f"slice {spots[0]}" if spots else "an image that is not in the series"
 
 
 def slices_of(objects: list[Object], case: str) -> Slices:

@@ -161,14 +161,9 @@ def _check_reference(
     contour: Dataset, index: int, slices: Slices, name: str, path: Path, case: str
 ) -> None:
     """A contour must lie on a slice that it refers to, if it refers to any."""
-    stated = [
-        uid for one in raw(contour, "ContourImageSequence") or ()
-        if (uid := text(one, "ReferencedSOPInstanceUID"))
-    ]  # fmt: skip
-    if not stated or slices.uids[index] in ("", *stated):
+    where = slices.elsewhere(index, raw(contour, "ContourImageSequence") or ())
+    if not where:
         return
-    spots = [spot for uid in stated for spot in slices.at(uid)]
-    where = f"slice {spots[0]}" if spots else "an image that is not in the series"
     raise LayoutError(
         "contour-slice",
         path,
