@@ -237,7 +237,10 @@ def _member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile
         tarred(_member("pipe", tarfile.FIFOTYPE)),
         tarred(_member("a"), _member("a")),
     ],
-)
+    # Bytes as names would hold the second at which each worker packed them.
+    ids=["up", "root", "inside-up", "backslash", "drive", "case", "tar-up", "tar-root", "symlink",
+         "hardlink", "fifo", "twice"],
+)  # fmt: skip
 def test_archives_that_lead_out_are_refused_whole(content: bytes, tmp_path: Path) -> None:
     inner = tmp_path / "inner"
     inner.mkdir()
